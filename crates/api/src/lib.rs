@@ -1,1 +1,6 @@
-//! To be written.
+//! What another process may see of a metadata node.
+//!
+//! Reading order: [`peer`] (gRPC between members), [`rest`] (JSON shapes), [`status`] (the one table of
+//! errors), [`problem`] (how an error looks on the wire), [`client`] (the typed REST client).
+
+pub mod peer;
