@@ -1,1 +1,24 @@
-//! To be written.
+//! One member of the quorum without threads, sockets or clock, in four parts that share nothing and
+//! exchange messages by value (DESIGN 3.2): [`Driver`] (raft and the waiting requests), [`LogWriter`],
+//! [`Applier`] (image and snapshots) and [`ProjectorFeed`].
+//!
+//! Read `messages` first: it names everything that goes from one part to another. `member` builds the four parts
+//! from a data directory; `node` gives each a thread, and the simulator delivers the same messages in
+//! every order that bounded queues allow.
+//!
+//! ```text
+//!   requests --> Driver --Persist/Purge--> LogWriter --Persisted--> Driver
+//!                  |---Apply/Install/HoldImage--> Applier --Applied--> Driver
+//!                  |---Durable--> ProjectorFeed <--Changes-- Applier
+//!                  '---Send/Fill/SendSnapshot--> peers    ProjectorFeed --Projection--> Driver
+//! ```
+
+mod answer;
+mod messages;
+mod settings;
+mod status;
+
+pub use answer::*;
+pub use messages::*;
+pub use settings::*;
+pub use status::*;
