@@ -2,9 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::{
-    Configuration, Entry, EntryId, HardState, LogIndex, MemberId, Message, NodeId, Term,
-};
+use crate::{Configuration, Entry, EntryId, HardState, LogIndex, MemberId, Message, NodeId, Term};
 
 /// Number of one durable write; runs up from 1 within a process. The log confirms them in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,8 +41,8 @@ pub struct Persist {
     pub io: IoSeq,
     /// Term and vote, if they changed. Before the entries, which may be of that term.
     pub hard_state: Option<HardState>,
-    /// The start point of an installed snapshot: the log is empty after it, or keeps its suffix if it
-    /// holds that very position.
+    /// The start point of an installed snapshot: the log is empty after it. Only emitted when the log
+    /// does not hold that position; if it does, the log stays as it is and the commit index advances.
     pub start: Option<StartPoint>,
     /// Remove this entry and all behind it first.
     pub truncate_from: Option<LogIndex>,
@@ -59,8 +57,6 @@ pub struct StartPoint {
     pub last: EntryId,
     /// The configuration in force at `last` and the index of its entry.
     pub configuration: (LogIndex, Configuration),
-    /// Whether the entries behind `last` are kept (the log holds `last`) or dropped.
-    pub keep_suffix: bool,
 }
 
 /// A message and what it waits for.
@@ -68,7 +64,9 @@ pub struct StartPoint {
 pub struct Outgoing {
     /// The message. An `Append` has no entries yet: `fill` names them.
     pub message: Message,
-    /// The entries that the sender reads from its cache or the log and puts into an `Append`.
+    /// The entries that the sender reads from its cache or the log and puts into an `Append`: all of
+    /// them, and the last one must be `Append::last`, or the message is dropped and the peer reported
+    /// by [`crate::Input::Unreachable`].
     pub fill: Option<RangeInclusive<LogIndex>>,
     /// Not to leave before this write is durable.
     pub after: Option<IoSeq>,
@@ -176,6 +174,9 @@ pub enum AdminRefusal {
     /// Another transfer is running.
     #[error("a transfer is running")]
     Busy,
+    /// The voter set breaks a rule of [`Configuration::validate`].
+    #[error("invalid voter set")]
+    Invalid,
 }
 
 /// A change of role, term or known leader.

@@ -38,7 +38,10 @@ pub struct EntryId {
 
 impl EntryId {
     /// The position before the first entry of a new log.
-    pub const ZERO: Self = Self { term: Term(0), index: LogIndex(0) };
+    pub const ZERO: Self = Self {
+        term: Term(0),
+        index: LogIndex(0),
+    };
 
     /// A position from its two parts.
     pub const fn new(term: Term, index: LogIndex) -> Self {
@@ -96,7 +99,13 @@ impl fmt::Display for DirectoryId {
     /// The usual hyphenated form of a UUID.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = format!("{:032x}", self.0);
-        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
         f.write_str(&parts.join("-"))
     }
 }

@@ -50,7 +50,11 @@ pub enum MessageBody {
         seq: u64,
         /// The entry before the first of `entries`.
         prev: EntryId,
-        /// Consecutive entries from `prev.index + 1`; empty for a probe.
+        /// The last of `entries`, as the core that made the message saw its log; `prev` if there are
+        /// none. The receiver drops a message whose entries end elsewhere: a sender that reads the log
+        /// later may find it truncated and rewritten, and one equal position proves the whole range.
+        last: EntryId,
+        /// Consecutive entries from `prev.index + 1` up to `last`; empty for a probe.
         entries: Vec<Entry>,
         /// The leader's commit index when the message was made.
         commit: LogIndex,
@@ -73,6 +77,8 @@ pub enum MessageBody {
     HeartbeatReply {
         /// The round that is answered.
         round: u64,
+        /// The sender is about to stop (see [`MessageBody::Stopping`]); false again after its restart.
+        stopping: bool,
     },
     /// Sent when the follower has the leader's snapshot *file* durable (DESIGN 6.3, step 1): the node
     /// moves the file by its own chunked stream and hands this to the receiving core when that is done.
@@ -122,7 +128,5 @@ pub enum AppendResult {
         /// The highest position at or below `refused` that the follower's log may share with the leader:
         /// its index and the follower's term there.
         hint: EntryId,
-        /// The follower's last index.
-        last: LogIndex,
     },
 }
