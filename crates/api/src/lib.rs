@@ -4,3 +4,7 @@
 //! errors), [`problem`] (how an error looks on the wire), [`client`] (the typed REST client).
 
 pub mod peer;
+pub mod problem;
+pub mod rest;
+pub mod status;
+mod unique_map;
