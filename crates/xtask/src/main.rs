@@ -1,2 +1,27 @@
-//! Development commands.
-fn main() {}
+//! Development commands: `cargo xtask <command>`. The commands are listed in `args`; each has a file of its own.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks through its standard streams"
+)]
+
+mod apt;
+mod args;
+mod bench;
+mod check;
+mod ci;
+mod fix;
+mod process;
+mod replay;
+mod suite;
+mod workspace;
+
+fn main() -> std::process::ExitCode {
+    match args::run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The command line: which commands there are, and what each takes.
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench, check, ci, fix, replay, suite};
+
+/// Development commands of DMQ Metadata.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Format, clippy, layers, tidiness, drift of generated files. Never writes.
+    Lint,
+    /// Writes what `lint` would complain about and can be written: format, clippy's suggestions, generated files.
+    Fix,
+    /// Runs all suites whose means this machine has, or the named ones.
+    Test(suite::Options),
+    /// `lint`, then `test`.
+    Ci,
+    /// Prints the `OpenAPI` document of the server, or writes it to manifests/openapi.json.
+    Openapi {
+        /// Write the file instead of printing it.
+        #[arg(long)]
+        write: bool,
+    },
+    /// The whole-node simulation, or the replay of one of its seeds.
+    Sim(replay::Options),
+    /// The random walker of the consensus core, or the replay of one of its seeds.
+    Walker(replay::Options),
+    /// Measures a quorum on this machine.
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn run() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Lint => check::lint(),
+        Command::Fix => fix::fix(),
+        Command::Test(options) => suite::test(&options),
+        Command::Ci => ci::ci(),
+        Command::Openapi { write } => check::drift::openapi(write),
+        Command::Sim(options) => replay::run("sim", &options),
+        Command::Walker(options) => replay::run("walker", &options),
+        Command::Bench(command) => bench::run(command),
+    }
+}

@@ -1,0 +1,160 @@
+//! The one table of suites: what each is about, what it needs, how long it takes in CI, and which test targets are its own.
+
+use std::time::Duration;
+
+use anyhow::bail;
+
+/// What must be on the machine before a suite can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// PostgreSQL's server programs.
+    Postgres,
+    /// Our own server, built.
+    Server,
+    /// `curl`, for the lines of the README.
+    Curl,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(super) struct Suite {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) needs: &'static [Need],
+    /// Its share of the time in CI. Suites that search draw seeds for this long; any suite is ended as hung at
+    /// `hung_after`, since a share is a plan and no promise on a busy machine.
+    pub(super) share: Duration,
+    /// It draws seeds until its time is over, so that `--minutes` and `--seed` mean something to it.
+    pub(super) searches: bool,
+    /// Tests of one executable that run at the same time; `None` leaves it to the test runner.
+    pub(super) threads: Option<usize>,
+}
+
+impl Suite {
+    /// How long after its start a suite counts as hung.
+    pub(super) fn hung_after(&self, search: Duration) -> Duration {
+        search.max(self.share) * 4 + Duration::from_secs(180)
+    }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// In the order in which they run: the cheap and telling ones first. The shares add up to about fifteen minutes,
+/// which leaves most of CI's ninety to a cold build on two cores.
+pub(super) const SUITES: [Suite; 8] = [
+    Suite {
+        name: "unit",
+        about: "every crate by itself: library tests, scenario scripts, crash tests of the log",
+        needs: &[],
+        share: seconds(120),
+        searches: false,
+        threads: None,
+    },
+    Suite {
+        name: "doc",
+        about: "the examples in the documentation",
+        needs: &[],
+        share: seconds(60),
+        searches: false,
+        threads: None,
+    },
+    Suite {
+        name: "walker",
+        about: "random walks through the consensus core with the safety invariants",
+        needs: &[],
+        share: seconds(60),
+        searches: true,
+        threads: None,
+    },
+    Suite {
+        name: "sim",
+        about: "whole nodes on a simulated disk and network: crashes, lost data, partitions",
+        needs: &[],
+        share: seconds(120),
+        searches: true,
+        threads: None,
+    },
+    Suite {
+        name: "store",
+        about: "the projection on SQLite and on a real PostgreSQL server",
+        needs: &[Need::Postgres],
+        share: seconds(90),
+        searches: false,
+        threads: None,
+    },
+    Suite {
+        name: "api",
+        about: "REST of real nodes: shapes, refusals, bad input, the OpenAPI document",
+        needs: &[Need::Server],
+        share: seconds(90),
+        searches: false,
+        threads: Some(2),
+    },
+    Suite {
+        name: "process",
+        about: "real nodes that are killed, paused, cut off and restarted",
+        needs: &[Need::Server, Need::Postgres],
+        share: seconds(300),
+        searches: false,
+        // Three processes a test on two cores: more at once only makes every one of them slow.
+        threads: Some(1),
+    },
+    Suite {
+        name: "tour",
+        about: "every line of the README's tour, typed as a user would",
+        needs: &[Need::Server, Need::Curl],
+        share: seconds(60),
+        searches: false,
+        threads: Some(1),
+    },
+];
+
+/// The suite that a test target belongs to: the prefix of its name says it, anything without one is `unit`.
+pub(super) fn suite_of(package: &str, target: &str) -> &'static str {
+    let prefix = target.split('_').next().unwrap_or(target);
+    let named = SUITES.iter().find(|suite| suite.name == prefix);
+    match named {
+        Some(suite) => suite.name,
+        None if package == "dmq-store" && target != "dmq_store" => "store",
+        None => "unit",
+    }
+}
+
+/// The named suites in the table's order, or all.
+pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
+    let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("no suite `{unknown}`; there are {}", known.join(", "));
+    }
+    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    Ok(SUITES.iter().filter(wanted).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_finds_its_suite_by_its_prefix() {
+        assert_eq!(suite_of("dmq-tests", "process_failover"), "process");
+        assert_eq!(suite_of("dmq-testkit", "sim"), "sim");
+        assert_eq!(suite_of("dmq-raft", "scenarios"), "unit");
+        assert_eq!(suite_of("dmq-raft", "dmq_raft"), "unit");
+        assert_eq!(suite_of("dmq-store", "conformance"), "store");
+        assert_eq!(suite_of("dmq-store", "dmq_store"), "unit");
+    }
+
+    #[test]
+    fn names_are_checked_and_put_in_the_tables_order() {
+        let names = ["sim".to_owned(), "unit".to_owned()];
+        let suites = chosen(&names).unwrap();
+        assert_eq!(
+            suites.iter().map(|suite| suite.name).collect::<Vec<_>>(),
+            ["unit", "sim"]
+        );
+        assert!(chosen(&["nonsense".to_owned()]).is_err());
+        assert_eq!(chosen(&[]).unwrap().len(), SUITES.len());
+    }
+}

@@ -1,0 +1,64 @@
+//! Where the checkout is, which packages it has, and how `cargo` is called in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+
+/// The profile of every test build, so that dependencies are compiled once: optimised, with assertions.
+pub(crate) const TEST_PROFILE: &str = "sim";
+
+/// The server's binary and the package that builds it.
+pub(crate) const SERVER_BINARY: &str = "dmq-metadata";
+
+/// The root of the checkout: two folders above this crate.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// `true` where nobody looks on: what cannot run is then a failure.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// A `cargo` command in the root of the checkout.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The members of the workspace with their dependencies, without the dependency graph of others.
+pub(crate) fn metadata() -> anyhow::Result<Metadata> {
+    MetadataCommand::new()
+        .current_dir(root())
+        .exec()
+        .context("cargo metadata failed")
+}
+
+/// The folder name of a member: `crates/raft` is `raft`, `tests` is `tests`.
+pub(crate) fn folder(package: &Package) -> &str {
+    package
+        .manifest_path
+        .parent()
+        .and_then(|folder| folder.file_name())
+        .unwrap_or_default()
+}
+
+/// Builds the server in `profile` and returns the path of its binary.
+pub(crate) fn build_server(profile: &str) -> anyhow::Result<PathBuf> {
+    // `--workspace` keeps the features of shared dependencies equal to those of the test build.
+    let arguments = [
+        "build",
+        "--workspace",
+        "--bin",
+        SERVER_BINARY,
+        "--profile",
+        profile,
+    ];
+    crate::process::run(cargo(&arguments))?;
+    let folder = metadata()?.target_directory.into_std_path_buf();
+    Ok(folder.join(profile).join(SERVER_BINARY))
+}
