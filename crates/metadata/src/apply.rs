@@ -1,10 +1,20 @@
 //! The only way forward for an image: one entry, decided against the rows, then taken in.
 
-use crate::changes::Changes;
-use crate::command::Envelope;
+mod brokers;
+mod context;
+mod dedup;
+mod elections;
+mod features;
+mod isr;
+mod topics;
+
+use self::context::{Context, Decision};
+use crate::changes::{Change, Changes};
+use crate::command::{Command, Envelope};
 use crate::ids::{FeatureLevel, MetadataIndex};
 use crate::image::Image;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Rejection, RejectionCode};
+use crate::validate;
 
 /// What an entry did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +31,10 @@ pub struct Applied {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// The entry raises the feature level beyond what this binary knows.
-    #[error("entry {index} needs feature level {level}, but this version knows up to {max}: upgrade this node", max = FeatureLevel::MAX)]
+    #[error(
+        "entry {index} needs feature level {level}, but this version knows up to {max}: \
+         upgrade this node", max = FeatureLevel::MAX
+    )]
     UnknownEntry {
         /// The entry.
         index: MetadataIndex,
@@ -48,10 +61,30 @@ pub fn apply(
     index: MetadataIndex,
     envelope: &Envelope,
 ) -> Result<Applied, ApplyError> {
-    let _ = (image, index, envelope);
-    Err(ApplyError::OutOfOrder {
-        index,
-        image: MetadataIndex(0),
+    check_known(index, envelope)?;
+    advance(image, index)?;
+    image.set_log_time(image.log_time().max(envelope.log_time));
+    let (answer, rows) = if image.feature_level() == FeatureLevel::ZERO {
+        let (outcome, rows) = execute(image, envelope);
+        (
+            dedup::Answer {
+                outcome,
+                answered_at: None,
+            },
+            rows,
+        )
+    } else {
+        dedup::answer_once(image, envelope)
+    };
+    let (log_time, feature_level) = (image.log_time(), image.feature_level());
+    Ok(Applied {
+        outcome: answer.outcome,
+        changes: Changes {
+            rows,
+            log_time,
+            feature_level,
+        },
+        answered_at: answer.answered_at,
     })
 }
 
@@ -61,13 +94,89 @@ pub fn apply(
 /// # Errors
 /// [`ApplyError::OutOfOrder`].
 pub fn advance(image: &mut Image, index: MetadataIndex) -> Result<(), ApplyError> {
-    let _ = (image, index);
+    if index != image.index().next() {
+        return Err(ApplyError::OutOfOrder {
+            index,
+            image: image.index(),
+        });
+    }
+    image.set_index(index);
     Ok(())
 }
 
 /// The answer that the command would get as the next entry, without making it one (`validateOnly`).
 /// Deduplication is left out: nothing is done, so nothing is done twice.
 pub fn preview(image: &Image, envelope: &Envelope) -> Outcome {
-    let _ = (image, envelope);
-    Ok(crate::outcome::Reply::FeatureLevelSet(FeatureLevel::ZERO))
+    let context = Context {
+        image,
+        index: image.index().next(),
+        envelope,
+    };
+    decide(&context).map(|decision| decision.reply)
+}
+
+/// A level that this binary does not know makes the entry unknown, whatever it would have been answered.
+fn check_known(index: MetadataIndex, envelope: &Envelope) -> Result<(), ApplyError> {
+    match envelope.command {
+        Command::SetFeatureLevel(level) if level > FeatureLevel::MAX => {
+            Err(ApplyError::UnknownEntry { index, level })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Decides the command and takes what was decided into the image.
+fn execute(image: &mut Image, envelope: &Envelope) -> (Outcome, Vec<Change>) {
+    let index = image.index();
+    match decide(&Context {
+        image,
+        index,
+        envelope,
+    }) {
+        Err(rejection) => (Err(rejection), Vec::new()),
+        Ok(decision) => {
+            take_in(image, &decision);
+            (Ok(decision.reply), decision.changes)
+        }
+    }
+}
+
+fn take_in(image: &mut Image, decision: &Decision) {
+    for change in &decision.changes {
+        image.absorb(change);
+    }
+    if let Some(level) = decision.feature_level {
+        image.set_feature_level(level);
+    }
+}
+
+/// What the command does to this image. Reads only.
+fn decide(context: &Context<'_>) -> Result<Decision, Rejection> {
+    let command = &context.envelope.command;
+    check_level(context.image.feature_level(), command)?;
+    validate::check(command)?;
+    match command {
+        Command::CreateTopic(create) => topics::create(context, create),
+        Command::DeleteTopic(delete) => topics::delete(context, delete),
+        Command::UpdatePartition(update) => isr::update(context, update),
+        Command::UpdateLeader(update) => elections::elect(context, update),
+        Command::RegisterBroker(register) => brokers::register(context, register),
+        Command::FenceBroker(session) => brokers::fence(context, *session),
+        Command::UnfenceBroker(session) => brokers::unfence(context, *session),
+        Command::SetFeatureLevel(level) => features::set(context, *level),
+    }
+}
+
+/// At level 0 nothing but the step to a higher level is known.
+fn check_level(level: FeatureLevel, command: &Command) -> Result<(), Rejection> {
+    if level > FeatureLevel::ZERO || matches!(command, Command::SetFeatureLevel(_)) {
+        return Ok(());
+    }
+    let rule = "the feature level in force, 0, knows only SET_FEATURE_LEVEL";
+    Err(Rejection::new(
+        RejectionCode::UnsupportedVersion,
+        "command",
+        command.name(),
+        rule,
+    ))
 }

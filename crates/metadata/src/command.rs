@@ -11,6 +11,8 @@ use crate::partition::LeaderRecovery;
 
 /// Most partitions that one command may create, so that one entry stays one SQL transaction.
 pub const PARTITIONS_PER_COMMAND_MAX: u32 = 10_000;
+/// Most replicas that one command may create: 10 for each of the most partitions. Bounds the work of placement.
+pub const REPLICAS_PER_COMMAND_MAX: u32 = 10 * PARTITIONS_PER_COMMAND_MAX;
 
 /// One entry of the metadata log: a command and everything that its outcome depends on besides the image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod changes;
 pub mod command;
 pub mod config;
 pub mod dedup;
+mod election;
 pub mod encoding;
 pub mod hash;
 pub mod ids;
@@ -34,8 +35,8 @@ pub use broker::Broker;
 pub use changes::{Change, Changes};
 pub use command::{
     BrokerSession, Command, CreateTopic, DeleteTopic, Election, Envelope, IsrMember,
-    PARTITIONS_PER_COMMAND_MAX, RegisterBroker, TopicLayout, TopicRef, UpdateLeader,
-    UpdatePartition,
+    PARTITIONS_PER_COMMAND_MAX, REPLICAS_PER_COMMAND_MAX, RegisterBroker, TopicLayout, TopicRef,
+    UpdateLeader, UpdatePartition,
 };
 pub use config::{ConfigSpec, TOPIC_CONFIGS, TopicConfigs};
 pub use dedup::{DedupEntry, DedupKey, Fingerprint, Idempotency};

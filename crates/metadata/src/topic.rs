@@ -22,3 +22,10 @@ pub struct Topic {
     /// Settings that differ from the defaults.
     pub configs: TopicConfigs,
 }
+
+impl Topic {
+    /// Number of the last partition.
+    pub fn last_partition(&self) -> u32 {
+        self.partition_count.saturating_sub(1)
+    }
+}
