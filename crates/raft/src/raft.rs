@@ -1,56 +1,432 @@
 //! The member as a state machine: one input in, its effects out.
 
-use crate::{Config, Effects, EntryId, Input, LogIndex, Restored, Status, Term};
+use std::collections::BTreeSet;
 
-/// One member of the quorum.
+use crate::configurations::Configurations;
+use crate::durability::Durability;
+use crate::election::Standing;
+use crate::follower::Append;
+use crate::log_view::LogView;
+use crate::read_index::ForwardedReads;
+use crate::rng::Rng;
+use crate::transfer::Transfer;
+use crate::{
+    AppendResult, Config, Configuration, Effects, EntryId, HardState, Input, IoSeq, LogIndex,
+    MemberId, Message, MessageBody, Outgoing, Restored, Role, RoleChange, Status, Term,
+};
+
+/// One member of the quorum. Deterministic: equal states and inputs give equal states and effects.
 #[derive(Clone, Debug, Hash)]
 pub struct Raft {
-    config: Config,
-    restored: Restored,
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    /// Term and vote; durable once [`Durability`] says so.
+    pub(crate) hard: HardState,
+    pub(crate) standing: Standing,
+    /// The known leader of the current term; oneself when leading.
+    pub(crate) leader: Option<MemberId>,
+    /// Ticks since the leader was heard, a vote was given, or the last campaign began.
+    pub(crate) elapsed_ticks: u32,
+    pub(crate) timeout_ticks: u32,
+    pub(crate) log: LogView,
+    pub(crate) configurations: Configurations,
+    pub(crate) durability: Durability,
+    pub(crate) commit: LogIndex,
+    pub(crate) applied: LogIndex,
+    /// Up to here entries were handed out as committed, or replaced by a snapshot.
+    pub(crate) handed: LogIndex,
+    pub(crate) snapshot: Option<EntryId>,
+    pub(crate) forwarded: ForwardedReads,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) stopping: bool,
+    pub(crate) stopping_peers: BTreeSet<MemberId>,
+    pub(crate) ignored_messages: u64,
+    announced: RoleChange,
 }
 
 impl Raft {
-    /// A member at the start of its process.
+    /// A member at the start of its process, as a follower of nobody.
+    ///
+    /// # Panics
+    /// If `restored` contradicts itself: the log's recovery is broken, and going on would break the
+    /// quorum.
     pub fn new(config: Config, restored: Restored) -> Self {
-        Self { config, restored }
+        restored.check();
+        let mut rng = Rng::new(config.seed);
+        let forwarded = ForwardedReads::new(rng.next());
+        let timeout_ticks = config.election_ticks + rng.below(config.election_ticks);
+        let Restored {
+            hard_state: hard,
+            commit,
+            applied,
+            snapshot,
+            ..
+        } = restored;
+        let (log, configurations) = restored.into_log();
+        let mut raft = Self {
+            config,
+            rng,
+            hard,
+            standing: Standing::Follower,
+            leader: None,
+            elapsed_ticks: 0,
+            timeout_ticks,
+            durability: Durability::new(log.last().index),
+            log,
+            configurations,
+            commit,
+            applied,
+            handed: commit,
+            snapshot,
+            forwarded,
+            transfer: None,
+            stopping: false,
+            stopping_peers: BTreeSet::new(),
+            ignored_messages: 0,
+            announced: RoleChange {
+                role: Role::Follower,
+                term: hard.term,
+                leader: None,
+            },
+        };
+        raft.announced.role = raft.role();
+        raft
     }
 
     /// Takes one input and says what is to be done, in the order of the fields of [`Effects`].
     pub fn step(&mut self, input: Input) -> Effects {
-        drop(input);
-        Effects::default()
+        let mut effects = Effects::default();
+        let fx = &mut effects;
+        match input {
+            Input::Tick => self.tick(fx),
+            Input::Message(message) => self.receive(message, fx),
+            Input::Propose(payloads) => self.propose(payloads, fx),
+            Input::ReadIndex { seq } => self.on_read(seq, fx),
+            Input::Transfer { to } => self.start_transfer(to, fx),
+            Input::Initialize(configuration) => self.initialize(configuration, fx),
+            Input::Campaign => self.campaign_now(fx),
+            Input::Persisted(io) => self.on_persisted(io, fx),
+            Input::Applied(index) => self.on_applied(index),
+            Input::SnapshotTaken { last } => self.on_snapshot_taken(last),
+            Input::Purged { start } => self.on_purged(start),
+            Input::SnapshotFailed { to } => self.on_snapshot_failed(to),
+            Input::Unreachable { peer } => self.on_unreachable(peer),
+            Input::Stop => self.stop(fx),
+        }
+        self.conclude(fx);
+        effects
     }
 
     /// What the member knows at the moment.
     pub fn status(&self) -> Status {
+        let lead = match &self.standing {
+            Standing::Leader(lead) => Some(lead),
+            _ => None,
+        };
         Status {
             id: self.config.id,
-            role: crate::Role::Follower,
-            term: Term(0),
-            leader: None,
-            commit: LogIndex(0),
-            applied: LogIndex(0),
-            last: EntryId::ZERO,
-            durable: LogIndex(0),
-            start: EntryId::ZERO,
-            snapshot: None,
-            purgeable: LogIndex(0),
-            configuration: self.restored.start_configuration.clone(),
-            committed_configuration_index: LogIndex(0),
-            transferring: None,
-            stopping: false,
-            ignored_messages: 0,
-            peers: Vec::new(),
+            role: self.role(),
+            term: self.hard.term,
+            leader: self.leader,
+            commit: self.commit,
+            applied: self.applied,
+            last: self.log.last(),
+            durable: self.durability.index(),
+            start: self.log.start(),
+            snapshot: self.snapshot,
+            purgeable: self.purgeable(),
+            configuration: self.configurations.active().clone(),
+            committed_configuration_index: self.configurations.at(self.commit).0,
+            transferring: self
+                .transfer
+                .filter(|_| lead.is_some())
+                .map(|t| t.target.node),
+            stopping: self.stopping,
+            ignored_messages: self.ignored_messages,
+            peers: lead.map_or_else(Vec::new, |lead| lead.statuses()),
         }
     }
 
-    /// Term of the entry at `index`, if the log holds it or begins right after it.
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        (index == LogIndex(0)).then_some(Term(0))
+    /// This member.
+    pub fn id(&self) -> MemberId {
+        self.config.id
     }
 
-    /// Up to here the shell may purge the log.
-    pub fn purgeable(&self) -> LogIndex {
-        LogIndex(0)
+    /// The current term; perhaps not durable yet.
+    pub fn term(&self) -> Term {
+        self.hard.term
+    }
+
+    /// The leader of the current term, if known; this member itself when it leads.
+    pub fn leader(&self) -> Option<MemberId> {
+        self.leader
+    }
+
+    /// Highest index known to be committed.
+    pub fn commit(&self) -> LogIndex {
+        self.commit
+    }
+
+    /// Highest index of this very log that is on this member's disk.
+    pub fn durable(&self) -> LogIndex {
+        self.durability.index()
+    }
+
+    /// Last entry of the log, durable or not.
+    pub fn last(&self) -> EntryId {
+        self.log.last()
+    }
+
+    /// Position before the first entry of the log.
+    pub fn start(&self) -> EntryId {
+        self.log.start()
+    }
+
+    /// The configuration in force, and the index of its entry.
+    pub fn configuration(&self) -> &(LogIndex, Configuration) {
+        self.configurations.active()
+    }
+
+    /// Term of the entry at `index`, from the log's start point to its last entry.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.log.term_at(index)
+    }
+
+    fn tick(&mut self, fx: &mut Effects) {
+        self.tick_transfer(fx);
+        self.tick_forwarded_reads(fx);
+        match self.standing {
+            Standing::Leader(_) => self.tick_leader(fx),
+            _ => self.tick_election(fx),
+        }
+    }
+
+    /// Check-quorum, then heartbeats and whatever must be repeated.
+    fn tick_leader(&mut self, fx: &mut Effects) {
+        let Standing::Leader(lead) = &mut self.standing else {
+            return;
+        };
+        for progress in lead.peers.values_mut() {
+            progress.silent_ticks += 1;
+        }
+        let (me, limit) = (self.config.id, self.config.check_quorum_ticks);
+        let configuration = &self.configurations.active().1;
+        if !configuration.has_quorum(|m| *m == me || lead.heard_within(m, limit)) {
+            self.step_back(fx);
+            return;
+        }
+        lead.heartbeat_elapsed_ticks += 1;
+        if lead.heartbeat_elapsed_ticks >= self.config.heartbeat_ticks {
+            lead.heartbeat_elapsed_ticks = 0;
+            self.begin_round(fx);
+            self.repeat_to_all(fx);
+            self.continue_transfer(fx);
+        }
+    }
+
+    fn receive(&mut self, message: Message, fx: &mut Effects) {
+        if message.to != self.config.id || message.from == self.config.id {
+            self.ignored_messages += 1;
+            return;
+        }
+        match message.body {
+            // These two name terms that nobody may have entered.
+            MessageBody::PreVote { last } => self.on_pre_vote(&message, last, fx),
+            MessageBody::PreVoteReply { asked, granted } => {
+                self.on_pre_vote_reply(&message, asked, granted, fx);
+            }
+            MessageBody::Stopping => self.note_stopping(message.from, true),
+            _ if message.term < self.hard.term => self.answer_stale(&message, fx),
+            ref body if message.term > self.hard.term && self.sticks_to_leader(body) => {}
+            _ => {
+                if message.term > self.hard.term {
+                    self.become_follower(message.term, fx);
+                }
+                self.dispatch(message, fx);
+            }
+        }
+    }
+
+    /// A message of the current term.
+    fn dispatch(&mut self, message: Message, fx: &mut Effects) {
+        let from = message.from;
+        if let Standing::Leader(lead) = &mut self.standing
+            && let Some(progress) = lead.peers.get_mut(&from)
+        {
+            progress.silent_ticks = 0;
+        }
+        match message.body {
+            MessageBody::Vote { last, .. } => self.on_vote(from, last, fx),
+            MessageBody::VoteReply { granted } => self.on_vote_reply(from, granted, fx),
+            MessageBody::Append {
+                seq,
+                prev,
+                last,
+                entries,
+                commit,
+            } => {
+                self.on_append(
+                    from,
+                    Append {
+                        seq,
+                        prev,
+                        last,
+                        entries,
+                        commit,
+                    },
+                    fx,
+                );
+            }
+            MessageBody::AppendReply { seq, result } => {
+                self.on_append_reply(from, seq, result, fx);
+            }
+            MessageBody::Heartbeat { round, commit } => self.on_heartbeat(from, round, commit, fx),
+            MessageBody::HeartbeatReply { round, stopping } => {
+                self.note_stopping(from, stopping);
+                self.on_heartbeat_reply(from, round, fx);
+            }
+            MessageBody::InstallSnapshot {
+                seq,
+                last,
+                configuration,
+            } => {
+                self.on_install_snapshot(from, seq, last, configuration, fx);
+            }
+            MessageBody::InstallSnapshotReply { seq, matched } => {
+                self.on_install_snapshot_reply(from, seq, matched, fx);
+            }
+            MessageBody::TimeoutNow => self.on_timeout_now(from, fx),
+            MessageBody::ReadIndex { seq } => self.on_read_index(from, seq, fx),
+            MessageBody::ReadIndexReply { seq, index } => {
+                self.on_read_index_reply(from, seq, index, fx);
+            }
+            MessageBody::PreVote { .. }
+            | MessageBody::PreVoteReply { .. }
+            | MessageBody::Stopping => unreachable!("handled before the term rule"),
+        }
+    }
+
+    /// Whoever sends with an old term learns the new one from the answer, and follows.
+    fn answer_stale(&self, message: &Message, fx: &mut Effects) {
+        let body = match message.body {
+            MessageBody::Vote { .. } => MessageBody::VoteReply { granted: false },
+            MessageBody::Append { seq, prev, .. } => {
+                let result = AppendResult::Conflict {
+                    refused: prev.index,
+                    hint: self.log.last(),
+                };
+                MessageBody::AppendReply { seq, result }
+            }
+            MessageBody::Heartbeat { round, .. } => MessageBody::HeartbeatReply {
+                round,
+                stopping: self.stopping,
+            },
+            MessageBody::InstallSnapshot { seq, .. } => MessageBody::InstallSnapshotReply {
+                seq,
+                matched: LogIndex(0),
+            },
+            MessageBody::ReadIndex { seq } => MessageBody::ReadIndexReply { seq, index: None },
+            _ => return,
+        };
+        self.send(message.from, body, None, fx);
+    }
+
+    /// A write is durable: the own vote or the own entries may count now.
+    fn on_persisted(&mut self, io: IoSeq, fx: &mut Effects) {
+        if self.durability.confirm(io) {
+            self.tally(fx);
+            self.advance_commit(fx);
+            self.tell_commit(fx);
+        }
+    }
+
+    fn on_applied(&mut self, index: LogIndex) {
+        assert!(
+            index <= self.commit,
+            "applied {index} beyond the commit index {}",
+            self.commit
+        );
+        self.applied = self.applied.max(index);
+    }
+
+    pub(crate) fn commit_to(&mut self, index: LogIndex) {
+        assert!(index >= self.commit, "the commit index never falls");
+        self.commit = index;
+    }
+
+    /// Queues a message of the current term. One that promises durability passes
+    /// [`Durability::promise`], taken after everything it promises was written.
+    pub(crate) fn send(
+        &self,
+        to: MemberId,
+        body: MessageBody,
+        after: Option<IoSeq>,
+        fx: &mut Effects,
+    ) {
+        let message = Message {
+            from: self.config.id,
+            to,
+            term: self.hard.term,
+            body,
+        };
+        fx.send.push(Outgoing {
+            message,
+            fill: None,
+            after,
+        });
+    }
+
+    /// What every step ends with: bookkeeping of its write, and news for the shell.
+    fn conclude(&mut self, fx: &mut Effects) {
+        if fx.persist.is_some() {
+            self.durability.record(self.log.last().index);
+        }
+        if self.commit > self.handed {
+            fx.committed = Some(self.handed.next()..=self.commit);
+            self.handed = self.commit;
+        }
+        let role = RoleChange {
+            role: self.role(),
+            term: self.hard.term,
+            leader: self.leader,
+        };
+        if role != self.announced {
+            self.announced = role;
+            fx.role = Some(role);
+        }
+        self.check();
+    }
+
+    /// What holds between any two steps, in release builds too: a member that breaks one of these
+    /// must not go on.
+    fn check(&self) {
+        let (start, last) = (self.log.start().index, self.log.last());
+        assert!(
+            start <= self.commit && self.commit <= last.index,
+            "commit within the log"
+        );
+        assert!(
+            self.durability.index() <= last.index,
+            "durable within the log"
+        );
+        assert!(self.applied <= self.commit, "applied within the committed");
+        assert!(
+            last.term <= self.hard.term,
+            "no entry is of a later term than its member"
+        );
+        if let Standing::Leader(lead) = &self.standing {
+            assert!(
+                self.hard.vote == Some(self.config.id),
+                "a leader voted for itself"
+            );
+            assert!(
+                last.term == self.hard.term,
+                "a leader's log ends in its term"
+            );
+            for progress in lead.peers.values() {
+                assert!(progress.matched < progress.next, "next is above matched");
+                assert!(progress.next <= last.index.next(), "next is within the log");
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the log's recovery hands to the core at the start of a process.
 
+use crate::configurations::Configurations;
+use crate::log_view::LogView;
 use crate::{Configuration, EntryId, EntryKind, HardState, LogIndex, Term};
 
 /// The durable state of a member, as recovered. A [`Default`] one is a freshly formatted directory.
@@ -20,6 +22,70 @@ pub struct Restored {
     /// The newest durable snapshot. The log holds its position; at or above `start`, and there must
     /// be one if the log does not begin at index 1.
     pub snapshot: Option<EntryId>,
+}
+
+impl Restored {
+    /// Asserts what a correct recovery guarantees.
+    pub(crate) fn check(&self) {
+        let last = LogIndex(self.start.index.0 + self.entries.len() as u64);
+        let newest = self
+            .entries
+            .iter()
+            .map(|entry| entry.term)
+            .max()
+            .unwrap_or(self.start.term);
+        assert!(
+            newest <= self.hard_state.term,
+            "an entry is of a later term than the hard state"
+        );
+        assert!(
+            self.start.index <= self.commit && self.commit <= last,
+            "commit within the log"
+        );
+        assert!(self.applied <= self.commit, "applied within the committed");
+        assert!(
+            self.start_configuration.0 <= self.start.index,
+            "its entry lies before the start"
+        );
+        match self.snapshot {
+            None => assert!(
+                self.start == EntryId::ZERO,
+                "entries are missing without a snapshot"
+            ),
+            Some(snapshot) => {
+                let held = self.start.index <= snapshot.index && snapshot.index <= last;
+                assert!(held, "the log holds the snapshot's position");
+                assert!(
+                    snapshot.index <= self.commit,
+                    "a snapshot covers what is committed"
+                );
+            }
+        }
+    }
+
+    /// Terms, sizes and configurations of the log.
+    pub(crate) fn into_log(self) -> (LogView, Configurations) {
+        let mut log = LogView::new(self.start);
+        let mut configurations = Configurations::new(self.start_configuration);
+        for entry in self.entries {
+            let index = log.append(entry.term, entry.size_bytes);
+            let is_configuration = entry.kind == EntryKind::Configuration;
+            assert!(
+                is_configuration == entry.configuration.is_some(),
+                "decoded with its entry"
+            );
+            if let Some(configuration) = entry.configuration {
+                configurations.append(index, configuration);
+            }
+        }
+        if let Some(snapshot) = self.snapshot {
+            assert!(
+                log.holds(snapshot),
+                "the log holds the snapshot's position {snapshot}"
+            );
+        }
+        (log, configurations)
+    }
 }
 
 /// What the core remembers of one entry; payloads stay in the log.
