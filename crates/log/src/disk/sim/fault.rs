@@ -1,0 +1,73 @@
+//! Faults that a simulated disk can be told to have.
+
+use std::io;
+use std::path::Path;
+
+/// An operation that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reading from a file.
+    Read,
+    /// Writing to a file, or changing its length.
+    Write,
+    /// Syncing a file.
+    Sync,
+    /// Creating, renaming or removing a name.
+    Name,
+    /// Syncing a directory.
+    SyncDir,
+}
+
+/// How it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// `EIO`. A failed sync loses a part of what it should have made durable, although the process goes on
+    /// to see it, and later syncs succeed: Linux marks such pages clean.
+    Io,
+    /// `ENOSPC`. Nothing happened.
+    NoSpace,
+}
+
+/// One failure to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which operation fails.
+    pub operation: Operation,
+    /// Only on paths whose last component contains this text; empty for all.
+    pub name_contains: String,
+    /// How many matching operations succeed before.
+    pub after: u32,
+    /// How it fails.
+    pub kind: FaultKind,
+}
+
+impl FaultKind {
+    pub(super) fn error(self) -> io::Error {
+        match self {
+            Self::Io => io::Error::other("input/output error (simulated)"),
+            Self::NoSpace => io::ErrorKind::StorageFull.into(),
+        }
+    }
+}
+
+/// Finds out whether an operation fails now, and counts it.
+pub(super) fn strike(
+    faults: &mut Vec<Fault>,
+    operation: Operation,
+    path: &Path,
+) -> Option<FaultKind> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let matches =
+        |fault: &Fault| fault.operation == operation && name.contains(fault.name_contains.as_str());
+    let position = faults.iter().position(matches)?;
+    match faults[position].after.checked_sub(1) {
+        Some(left) => {
+            faults[position].after = left;
+            None
+        }
+        None => Some(faults.remove(position).kind),
+    }
+}

@@ -1,0 +1,155 @@
+//! Records: what a frame's body is made of.
+//!
+//! ```text
+//!  0        4      5      6         8          16          24
+//!  +--------+------+------+---------+----------+-----------+---------...
+//!  | length | type | kind | 0 (u16) | term u64 | index u64 | payload
+//!  +--------+------+------+---------+----------+-----------+---------...
+//!  length: bytes of the payload, u32       all little-endian
+//!
+//!  type            kind                     term         index          payload
+//!  1 Entry         0 no-op, 1 command,      of entry     of entry       the entry's
+//!                  2 configuration
+//!  2 HardState     0 no vote, 1 vote        current      0              node u32, directory u128 of the vote
+//!  3 Truncate      0                        0            first removed  -
+//!  4 StartAt       0                        of position  of position    -
+//!  5 Configuration 0                        0            of its entry   the configuration, encoded by `raft`
+//! ```
+
+use bytes::Bytes;
+use dmq_raft::{
+    Configuration, DirectoryId, Entry, EntryId, EntryKind, HardState, LogIndex, MemberId, NodeId,
+    Term,
+};
+
+use crate::codec::Fields;
+
+/// Bytes of a record before its payload.
+pub(crate) const RECORD_HEADER_BYTES: usize = 24;
+
+const ENTRY: u8 = 1;
+const HARD_STATE: u8 = 2;
+const TRUNCATE: u8 = 3;
+const START_AT: u8 = 4;
+const CONFIGURATION: u8 = 5;
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An entry behind the last one.
+    Entry(Entry),
+    /// Term and vote from here on.
+    HardState(HardState),
+    /// This entry and all behind it are gone.
+    Truncate(LogIndex),
+    /// The log so far holds this position: cut behind it. Else: the log begins here.
+    StartAt(EntryId),
+    /// The configuration in force at the start point, and the index of its entry.
+    Configuration(LogIndex, Configuration),
+}
+
+/// Appends a record to a frame's body.
+pub(crate) fn encode(record: &Record, out: &mut Vec<u8>) {
+    match record {
+        Record::Entry(entry) => encode_entry(entry, out),
+        Record::HardState(state) => {
+            let vote = state.vote.map(encode_member);
+            let payload = vote.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+            put(
+                out,
+                HARD_STATE,
+                u8::from(vote.is_some()),
+                (state.term, LogIndex(0)),
+                payload,
+            );
+        }
+        Record::Truncate(from) => put(out, TRUNCATE, 0, (Term(0), *from), &[]),
+        Record::StartAt(at) => put(out, START_AT, 0, (at.term, at.index), &[]),
+        Record::Configuration(index, configuration) => {
+            put(
+                out,
+                CONFIGURATION,
+                0,
+                (Term(0), *index),
+                &configuration.encode(),
+            );
+        }
+    }
+}
+
+/// Appends an entry's record; apart from [`encode`] so that the hot path clones no entry.
+pub(crate) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+    let kind = match entry.kind {
+        EntryKind::Noop => 0,
+        EntryKind::Command => 1,
+        EntryKind::Configuration => 2,
+    };
+    put(out, ENTRY, kind, (entry.term, entry.index), &entry.payload);
+}
+
+fn put(out: &mut Vec<u8>, kind_of_record: u8, kind: u8, at: (Term, LogIndex), payload: &[u8]) {
+    let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    assert_eq!(
+        len as usize,
+        payload.len(),
+        "sizes are checked before anything is encoded"
+    );
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(&[kind_of_record, kind, 0, 0]);
+    out.extend_from_slice(&at.0.0.to_le_bytes());
+    out.extend_from_slice(&at.1.0.to_le_bytes());
+    out.extend_from_slice(payload);
+}
+
+fn encode_member(member: MemberId) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes[..4].copy_from_slice(&member.node.0.to_le_bytes());
+    bytes[4..].copy_from_slice(&member.directory.0.to_le_bytes());
+    bytes
+}
+
+/// Reads the record at the front of `body`: the record and its whole length in bytes. `None` if the bytes
+/// are not one that [`encode`] writes.
+pub(crate) fn decode(body: &[u8]) -> Option<(Record, usize)> {
+    let mut fields = Fields(body);
+    let len = usize::try_from(fields.u32()?).ok()?;
+    let (kind_of_record, kind, zero) = (fields.u8()?, fields.u8()?, fields.u16()?);
+    let (term, index) = (Term(fields.u64()?), LogIndex(fields.u64()?));
+    let payload = fields.bytes(len)?;
+    if zero != 0 {
+        return None;
+    }
+    let record = match (kind_of_record, kind) {
+        (ENTRY, kind) => Record::Entry(Entry {
+            index,
+            term,
+            kind: decode_kind(kind)?,
+            payload: Bytes::copy_from_slice(payload),
+        }),
+        (HARD_STATE, 0) if len == 0 => Record::HardState(HardState { term, vote: None }),
+        (HARD_STATE, 1) => Record::HardState(HardState {
+            term,
+            vote: Some(decode_member(payload)?),
+        }),
+        (TRUNCATE, 0) if len == 0 => Record::Truncate(index),
+        (START_AT, 0) if len == 0 => Record::StartAt(EntryId::new(term, index)),
+        (CONFIGURATION, 0) => Record::Configuration(index, Configuration::decode(payload).ok()?),
+        _ => return None,
+    };
+    Some((record, RECORD_HEADER_BYTES + len))
+}
+
+fn decode_kind(kind: u8) -> Option<EntryKind> {
+    match kind {
+        0 => Some(EntryKind::Noop),
+        1 => Some(EntryKind::Command),
+        2 => Some(EntryKind::Configuration),
+        _ => None,
+    }
+}
+
+fn decode_member(payload: &[u8]) -> Option<MemberId> {
+    let mut fields = Fields(payload);
+    let (node, directory) = (NodeId(fields.u32()?), DirectoryId(fields.u128()?));
+    fields.is_empty().then_some(MemberId { node, directory })
+}
