@@ -1,6 +1,6 @@
 //! What a waiting request gets in the end, and whether its sender may try again.
 
-use dmq_metadata::{BrokerEpoch, BrokerId, Outcome};
+use dmq_metadata::{BrokerEpoch, BrokerId, Outcome, Rejection};
 use dmq_raft::{EntryId, LogIndex, NodeId};
 
 /// Names one waiting request. The shell chooses it and never uses one twice within a process.
@@ -56,8 +56,14 @@ pub struct HeartbeatAnswer {
     pub broker: BrokerId,
     /// The epoch of its present registration.
     pub epoch: BrokerEpoch,
+    /// It has read at least its own registration.
+    pub caught_up: bool,
     /// Whether it is fenced at the moment; a live session is unfenced soon after.
     pub fenced: bool,
+    /// It asked for a controlled shutdown, leads nothing any more and may stop.
+    pub should_shut_down: bool,
+    /// The controller's last applied entry when it answered.
+    pub applied: EntryId,
 }
 
 /// Why a request was not done. Every variant answers [`RequestError::retriable`] and
@@ -110,22 +116,9 @@ pub enum RequestError {
         /// The index of the image.
         applied: LogIndex,
     },
-    /// The broker is not registered.
-    #[error("broker {broker} is not registered")]
-    UnknownBroker {
-        /// The id that was named.
-        broker: BrokerId,
-    },
-    /// The heartbeat names an epoch that is not the present one.
-    #[error("broker {broker} has epoch {present}, the heartbeat names {named}")]
-    StaleBrokerEpoch {
-        /// The broker.
-        broker: BrokerId,
-        /// The epoch in the heartbeat.
-        named: BrokerEpoch,
-        /// The epoch of the registration.
-        present: BrokerEpoch,
-    },
+    /// What the state machine would say, from the confirmed state of the controller.
+    #[error("{}", .0.message)]
+    Rejected(Rejection),
     /// The request contradicts what is (409): says what.
     #[error("{0}")]
     Conflict(String),
@@ -153,8 +146,7 @@ impl RequestError {
             | Self::Unavailable(_) => true,
             Self::OutcomeUnknown
             | Self::TooLarge { .. }
-            | Self::UnknownBroker { .. }
-            | Self::StaleBrokerEpoch { .. }
+            | Self::Rejected(_)
             | Self::Conflict(_)
             | Self::Invalid(_) => false,
         }

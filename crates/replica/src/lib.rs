@@ -14,11 +14,19 @@
 //! ```
 
 mod answer;
+mod driver;
+mod feed;
+mod fill;
+mod log_writer;
 mod messages;
 mod settings;
 mod status;
 
 pub use answer::*;
+pub use driver::{Driver, DriverStart};
+pub use feed::{BATCH_ROWS, FeedBatch, FeedWork, ProjectorFeed, QUEUE_BYTES_MAX};
+pub use fill::fill;
+pub use log_writer::LogWriter;
 pub use messages::*;
 pub use settings::*;
 pub use status::*;

@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use dmq_metadata::{
-    BrokerEpoch, BrokerId, Changes, Envelope, FeatureLevel, Image, LogTime, Outcome, StateHash,
+    BrokerEpoch, BrokerId, Changes, Envelope, FeatureLevel, Image, LogTime, MetadataIndex, Outcome,
+    StateHash,
 };
 use dmq_raft::{
     Configuration, Entry, EntryId, IoSeq, LogIndex, MemberId, Message, NodeId, Persist,
@@ -119,8 +120,8 @@ pub enum DriverOutput {
     Purge(LogIndex),
     /// To a peer, now.
     Send(Message),
-    /// To a peer: an `Append` whose entries the sender reads from the log first. If they are gone, the
-    /// message is dropped; the core notices by the missing answer.
+    /// To a peer: an `Append` whose entries the sender reads from the log first, by [`crate::fill`]. If
+    /// they are gone, the message is dropped and the peer reported by [`DriverInput::Unreachable`].
     Fill {
         /// The message, without entries.
         message: Message,
@@ -217,6 +218,12 @@ pub struct Heartbeat {
     pub broker: BrokerId,
     /// The epoch of its registration; `None`: whichever it has.
     pub epoch: Option<BrokerEpoch>,
+    /// How far it has read the metadata; `None` counts as caught up.
+    pub seen: Option<MetadataIndex>,
+    /// It asks to be fenced, or to stay so.
+    pub want_fence: bool,
+    /// It asks for a controlled shutdown.
+    pub want_shut_down: bool,
 }
 
 /// Why a digest was not pinned.
@@ -298,8 +305,8 @@ pub struct AppliedBatch {
     pub log_time: LogTime,
     /// The image's feature level after them.
     pub feature_level: FeatureLevel,
-    /// All brokers, if one of the entries changed one.
-    pub brokers: Option<Vec<BrokerState>>,
+    /// The image after them, if one of them changed a broker.
+    pub brokers: Option<Image>,
     /// State hashes at indexes that 1,024 divides.
     pub hashes: Vec<HashNote>,
 }
@@ -313,31 +320,14 @@ pub struct AppliedEntry {
     pub outcome: Option<Outcome>,
 }
 
-/// What the driver knows of a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BrokerState {
-    /// Its id.
-    pub id: BrokerId,
-    /// The epoch of its registration.
-    pub epoch: BrokerEpoch,
-    /// Whether it is fenced.
-    pub fenced: bool,
-}
-
 /// An image that is to become a snapshot file.
 pub type HeldImage = View;
 
 /// A snapshot became the image.
 #[derive(Clone, Debug)]
 pub struct Installed {
-    /// Last entry that it covers.
-    pub last: EntryId,
-    /// The image's log time.
-    pub log_time: LogTime,
-    /// The image's feature level.
-    pub feature_level: FeatureLevel,
-    /// All brokers.
-    pub brokers: Vec<BrokerState>,
+    /// The new view.
+    pub view: View,
     /// Size of the snapshot file in bytes.
     pub size_bytes: u64,
 }
@@ -417,8 +407,8 @@ pub struct ChangeSet {
     pub id: EntryId,
     /// Its rows; none for a no-op or a configuration.
     pub changes: Changes,
-    /// The configuration, if the entry is one.
-    pub configuration: Option<Arc<Configuration>>,
+    /// The newest configuration at or below the entry, and its index.
+    pub configuration: (LogIndex, Arc<Configuration>),
     /// The state hash after the entry.
     pub state_hash: StateHash,
     /// Feature level after the entry.

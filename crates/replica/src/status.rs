@@ -1,12 +1,12 @@
 //! What a member says about itself: status for `/controller` and `/quorum`, events, and the initialise request.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use dmq_metadata::{FeatureLevel, Incarnation};
+use dmq_metadata::{FeatureLevel, Incarnation, LogTime};
 use dmq_raft::{Configuration, EntryId, LogIndex, MemberId, NodeId, Role, Term};
 
-use crate::{ProjectionHealth, ReportRow};
+use crate::{AlarmKind, ProjectionHealth, ReportRow};
 
 /// The identity of the data directory that a member runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Status {
     pub configuration: (LogIndex, Arc<Configuration>),
     /// Index of the newest committed configuration.
     pub membership_index: LogIndex,
+    /// Log time: of the image, and going on from it while this member leads.
+    pub log_time: LogTime,
     /// Feature level of the image.
     pub feature_level: FeatureLevel,
     /// The newest durable snapshot.
@@ -67,7 +69,7 @@ pub struct Status {
     pub ready: bool,
     /// Whether the log lacks space.
     pub no_space: bool,
-    /// Where it is in the stop sequence; `None`: it is not stopping.
+    /// Whether the stop sequence has begun.
     pub stopping: bool,
     /// Target of a running transfer.
     pub transferring: Option<NodeId>,
@@ -75,6 +77,8 @@ pub struct Status {
     pub peers: Vec<dmq_raft::PeerStatus>,
     /// The shared table of hashes, features and projection health, as far as it is known here.
     pub rows: Vec<ReportRow>,
+    /// Standing alarms with their details.
+    pub alarms: BTreeMap<AlarmKind, String>,
     /// Requests waiting at the moment.
     pub waiting: usize,
     /// What the driver has counted since its start.
@@ -111,7 +115,7 @@ pub struct QuorumEvent {
     pub term: Term,
     /// The leader that it knows.
     pub leader: Option<NodeId>,
-    /// Index of the newest committed configuration.
+    /// Index of the configuration in force.
     pub membership_index: LogIndex,
     /// The log history.
     pub incarnation: Incarnation,
@@ -130,7 +134,11 @@ pub struct EventHistory {
 impl EventHistory {
     /// An empty history of at most `capacity` events.
     pub fn new(capacity: usize) -> Self {
-        Self { events: VecDeque::with_capacity(capacity), next: 1, capacity: capacity.max(1) }
+        Self {
+            events: VecDeque::with_capacity(capacity),
+            next: 1,
+            capacity: capacity.max(1),
+        }
     }
 
     /// Adds an event and returns its number.
@@ -146,7 +154,9 @@ impl EventHistory {
     /// The kept events behind number `seen`, with their numbers.
     pub fn since(&self, seen: u64) -> impl Iterator<Item = (u64, &QuorumEvent)> {
         let first = self.next - self.events.len() as u64;
-        (first..).zip(&self.events).filter(move |(number, _)| *number > seen)
+        (first..)
+            .zip(&self.events)
+            .filter(move |(number, _)| *number > seen)
     }
 
     /// The newest event.

@@ -1,0 +1,224 @@
+//! Administration: initialise, transfer of leadership, and the stop sequence.
+
+use dmq_raft::{AdminOutcome, AdminRefusal, Configuration, Input, IoSeq, MemberId, NodeId, Role};
+
+use super::bootstrap::Step;
+use super::stop::{StopTimes, StopView};
+use super::{Driver, StopPhase};
+use crate::{
+    Answer, DriverOutput, ExitReason, InitializeRequest, PinDigest, PinError, ProjectionHealth,
+    RequestError, Ticket,
+};
+
+/// How often a stopping controller tries again to hand over, in ticks.
+const HAND_OVER_RETRY_TICKS: u64 = 5;
+
+impl Driver {
+    pub(super) fn initialize(&mut self, ticket: Ticket, request: InitializeRequest) {
+        let deadline = self.now + self.settings.pin_ticks;
+        let initialized = self.is_initialized();
+        let step = self
+            .bootstrap
+            .initialize(ticket, request, initialized, deadline);
+        self.born(step);
+    }
+
+    pub(super) fn pin_request(&mut self, ticket: Ticket, digest: PinDigest) {
+        let initialized = self.is_initialized();
+        let step = self.bootstrap.pin_request(ticket, digest, initialized);
+        self.born(Some(step));
+    }
+
+    pub(super) fn pin_stored(&mut self, digest: PinDigest, result: &Result<(), PinError>) {
+        let steps = self.bootstrap.pin_stored(digest, result, self.now);
+        self.born(steps);
+    }
+
+    pub(super) fn pin_reply(&mut self, from: MemberId, result: Result<(), PinError>) {
+        let steps = self.bootstrap.pin_reply(from, result);
+        self.born(steps);
+    }
+
+    pub(super) fn tick_bootstrap(&mut self) {
+        let steps = self.bootstrap.tick(self.now);
+        self.born(steps);
+    }
+
+    pub(super) fn bootstrap_persisted(&mut self, io: IoSeq) {
+        let steps = self.bootstrap.persisted(io);
+        self.born(steps);
+    }
+
+    fn is_initialized(&self) -> bool {
+        self.role.role != Role::Uninitialized
+    }
+
+    /// Carries out the steps of a birth.
+    fn born(&mut self, steps: impl IntoIterator<Item = Step>) {
+        for step in steps {
+            match step {
+                Step::Pin(digest) => self.out.push(DriverOutput::Pin(digest)),
+                Step::Ask(to, digest) => self.out.push(DriverOutput::RequestPin { to, digest }),
+                Step::Initialize(request) => self.make_first_entry(request),
+                Step::Done(ticket) => self.answer(ticket, Answer::Initialized),
+                Step::Pinned(ticket) => self.answer(ticket, Answer::Pinned),
+                Step::Fail(ticket, error) => self.fail(ticket, error),
+                Step::Campaign => self.step(Input::Campaign),
+            }
+        }
+    }
+
+    fn make_first_entry(&mut self, request: InitializeRequest) {
+        let configuration = Configuration::of_voters(request.voters);
+        let failed = match self.step_admin(Input::Initialize(configuration)) {
+            (Some(io), Some(AdminOutcome::Initialized)) => {
+                self.bootstrap.writing(io);
+                return;
+            }
+            (_, Some(AdminOutcome::Refused(refusal))) => refusal.to_string(),
+            _ => "the core did not take the voter set".to_owned(),
+        };
+        let steps = self.bootstrap.fail(&RequestError::Conflict(failed));
+        self.born(steps);
+    }
+
+    /// `POST /quorum/leader:transfer`.
+    pub(super) fn transfer(&mut self, ticket: Ticket, to: Option<NodeId>) {
+        if !self.leads() {
+            let error = self.not_controller();
+            return self.fail(ticket, error);
+        }
+        if to == Some(self.identity.member.node) {
+            return self.answer(
+                ticket,
+                Answer::Transferred {
+                    to: self.identity.member.node,
+                },
+            );
+        }
+        self.transfers.push(ticket);
+        self.start_transfer(to);
+    }
+
+    fn start_transfer(&mut self, to: Option<NodeId>) {
+        if let (_, Some(outcome)) = self.step_admin(Input::Transfer { to }) {
+            self.admin_outcome(outcome);
+        }
+    }
+
+    /// What became of a transfer, at once or later.
+    pub(super) fn admin_outcome(&mut self, outcome: AdminOutcome) {
+        match outcome {
+            AdminOutcome::Initialized => {}
+            AdminOutcome::TransferStarted(_) => self.office.hand_over(true),
+            AdminOutcome::TransferDone => self.end_transfer(),
+            AdminOutcome::TransferAborted => {
+                self.office.hand_over(false);
+                let text = "the target did not take over in time; this node still leads";
+                self.fail_transfers(&RequestError::Unavailable(text.into()));
+            }
+            AdminOutcome::Refused(refusal) => {
+                let error = self.transfer_refusal(refusal);
+                self.fail_transfers(&error);
+            }
+        }
+    }
+
+    fn transfer_refusal(&self, refusal: AdminRefusal) -> RequestError {
+        match refusal {
+            AdminRefusal::NotLeader => self.not_controller(),
+            AdminRefusal::NoTarget | AdminRefusal::Busy => {
+                RequestError::Conflict(refusal.to_string())
+            }
+            AdminRefusal::AlreadyInitialized | AdminRefusal::NotVoter | AdminRefusal::Invalid => {
+                RequestError::Invalid(refusal.to_string())
+            }
+        }
+    }
+
+    /// Another member leads: callers learn who as soon as it is known.
+    fn end_transfer(&mut self) {
+        self.office.hand_over(self.role.leader.is_none());
+        if let Some(to) = self.leader_node().filter(|_| !self.leads()) {
+            self.office.hand_over(false);
+            for ticket in std::mem::take(&mut self.transfers) {
+                self.answer(ticket, Answer::Transferred { to });
+            }
+        }
+    }
+
+    fn fail_transfers(&mut self, error: &RequestError) {
+        for ticket in std::mem::take(&mut self.transfers) {
+            self.fail(ticket, error.clone());
+        }
+    }
+
+    /// SIGTERM.
+    pub(super) fn begin_stop(&mut self) {
+        let fresh = !self.stop.is_stopping();
+        self.stop = self.stop.begin(self.now, self.leads(), self.stop_times());
+        if fresh {
+            self.step(Input::Stop);
+            if self.leads() {
+                self.start_transfer(None);
+            }
+        }
+    }
+
+    /// While a stopping controller still leads, it tries again.
+    pub(super) fn retry_hand_over(&mut self) {
+        let due = self.now.is_multiple_of(HAND_OVER_RETRY_TICKS);
+        let waiting = matches!(self.stop, StopPhase::HandOver { .. });
+        if waiting && due && self.leads() && !self.office.is_handing_over() {
+            self.start_transfer(None);
+        }
+    }
+
+    fn stop_times(&self) -> StopTimes {
+        StopTimes {
+            hold: self.settings.hold_ticks,
+            linger: self.settings.linger_ticks,
+            flush: self.settings.flush_ticks,
+        }
+    }
+
+    /// Moves the stop sequence on as far as the present state allows.
+    pub(super) fn advance_stop(&mut self) {
+        if !self.leads() && self.role.leader.is_some() {
+            self.end_transfer();
+        }
+        if !self.stop.is_stopping() {
+            return;
+        }
+        let waiting = self.waiters.len() + self.awaiting.len() + self.reads.len() + self.held.len();
+        let view = StopView {
+            now: self.now,
+            leads: self.leads(),
+            busy: waiting > 0 || !self.drained,
+            flushed: self.projection != ProjectionHealth::Healthy
+                || self.projected >= self.applied.index,
+        };
+        loop {
+            let next = self.stop.next(view, self.stop_times());
+            if next == self.stop {
+                break;
+            }
+            self.stop = next;
+        }
+        match (self.stop, self.doom.as_ref()) {
+            (StopPhase::Linger { .. } | StopPhase::Flush { .. } | StopPhase::Done, Some(doom)) => {
+                let reason = doom.reason.clone();
+                self.exit(ExitReason::Corrupt(reason));
+            }
+            (StopPhase::Done, None) => self.exit(ExitReason::Stopped),
+            _ => {}
+        }
+    }
+
+    pub(super) fn exit(&mut self, reason: ExitReason) {
+        self.answer_everyone();
+        self.fail_transfers(&RequestError::Stopping);
+        self.out.push(DriverOutput::Exit(reason));
+        self.exited = true;
+    }
+}

@@ -1,0 +1,1 @@
+//! Images to snapshot files and back: the container is the log's, the content the metadata's.
