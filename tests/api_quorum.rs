@@ -1,1 +1,1 @@
-//! To be written.
+//! One node and its REST surface.

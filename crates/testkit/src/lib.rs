@@ -1,1 +1,5 @@
-//! To be written.
+//! What tests share: real processes under a harness, checkers of what they did, the simulator and the walkers. Never a
+//! normal dependency of a shipped crate.
+
+pub mod checkers;
+pub mod harness;

@@ -1,0 +1,24 @@
+//! Real `dmq-metadata` processes on this machine: started, killed, paused, cut off from each other, asked over REST.
+//!
+//! Reading order: [`Quorum`] (three or five nodes), [`Node`] (one of them), [`Rest`] (what a client does), [`Links`]
+//! (the network between nodes), [`Postgres`] (a database server of a test's own), [`wait_until`] (the only way to wait).
+
+mod links;
+mod node;
+mod ports;
+mod postgres;
+mod process;
+mod quorum;
+mod rest;
+mod wait;
+mod workload;
+
+pub use links::Links;
+pub use node::{Node, server_binary};
+pub use ports::free_port;
+pub use postgres::Postgres;
+pub use process::Process;
+pub use quorum::{Quorum, QuorumOptions};
+pub use rest::{Answer, Rest};
+pub use wait::{PATIENCE, wait_until};
+pub use workload::{Load, play_brokers};

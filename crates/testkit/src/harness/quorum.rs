@@ -1,0 +1,317 @@
+//! A quorum of real processes in a temporary directory.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use tempfile::TempDir;
+
+use super::links::Links;
+use super::node::Node;
+use super::ports::free_port;
+use super::wait::wait_until;
+use super::{Answer, Rest};
+
+/// What a quorum is like.
+#[derive(Debug, Clone)]
+pub struct QuorumOptions {
+    /// Number of nodes; ids count from 1.
+    pub nodes: u32,
+    /// Configuration keys and values for all nodes, as flags take them.
+    pub settings: Vec<(String, String)>,
+    /// One database address per node; empty for the default, `SQLite`.
+    pub stores: Vec<String>,
+    /// Peers reach each other over [`Links`] that can be cut.
+    pub links: bool,
+}
+
+impl Default for QuorumOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            settings: Vec::new(),
+            stores: Vec::new(),
+            links: false,
+        }
+    }
+}
+
+impl QuorumOptions {
+    /// The same with one more key for all nodes.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The same with links that can be cut.
+    #[must_use]
+    pub fn with_links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+}
+
+/// Some nodes of one quorum. Everything ends and is removed when it is dropped, unless `DMQ_TEST_KEEP` is set.
+#[derive(Debug)]
+pub struct Quorum {
+    nodes: Vec<Node>,
+    links: Links,
+    folder: Option<TempDir>,
+}
+
+impl Quorum {
+    /// Starts all nodes empty and waits until they agree on a controller.
+    pub async fn start(options: &QuorumOptions) -> anyhow::Result<Self> {
+        let mut quorum = Self::prepare(options).await?;
+        quorum.start_all()?;
+        quorum.controller().await?;
+        Ok(quorum)
+    }
+
+    /// Three nodes with defaults.
+    pub async fn of_three() -> anyhow::Result<Self> {
+        Self::start(&QuorumOptions::default()).await
+    }
+
+    /// Makes directories, ports and configuration files, and starts nothing.
+    pub async fn prepare(options: &QuorumOptions) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("dmq-test-").tempdir()?;
+        let mut ports = Vec::new();
+        for id in 1..=options.nodes {
+            ports.push((id, free_port()?));
+        }
+        let links = if options.links {
+            Links::between(&ports).await?
+        } else {
+            Links::default()
+        };
+        let mut nodes = Vec::new();
+        for &(id, peer_port) in &ports {
+            let file = folder.path().join(format!("node-{id}.yaml"));
+            std::fs::write(&file, configuration(id, &ports, &links, options.links)?)?;
+            nodes.push(node(id, peer_port, &file, folder.path(), options)?);
+        }
+        Ok(Self {
+            nodes,
+            links,
+            folder: Some(folder),
+        })
+    }
+
+    /// Starts every node that does not run.
+    pub fn start_all(&mut self) -> anyhow::Result<()> {
+        self.nodes
+            .iter_mut()
+            .filter(|node| !node.is_running())
+            .try_for_each(Node::start)
+    }
+
+    /// A node by its id.
+    pub fn node(&mut self, id: u32) -> anyhow::Result<&mut Node> {
+        self.nodes
+            .iter_mut()
+            .find(|node| node.id == id)
+            .with_context(|| format!("no node {id}"))
+    }
+
+    /// All nodes in the order of their ids.
+    pub fn nodes(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// Ids of all nodes but one.
+    pub fn others(&self, than: u32) -> Vec<u32> {
+        self.nodes
+            .iter()
+            .map(|node| node.id)
+            .filter(|id| *id != than)
+            .collect()
+    }
+
+    /// The network between the nodes.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> PathBuf {
+        self.folder
+            .as_ref()
+            .map(|folder| folder.path().to_path_buf())
+            .unwrap_or_default()
+    }
+
+    /// The data directory of a node: `<log-dir>/node-<id>`.
+    pub fn data_directory(&self, id: u32) -> PathBuf {
+        self.folder().join("data").join(format!("node-{id}"))
+    }
+
+    /// A client of a node.
+    pub fn rest(&mut self, id: u32) -> anyhow::Result<Rest> {
+        self.node(id)?.rest()
+    }
+
+    /// Waits until all nodes that run agree on a controller that is among them, and returns its id.
+    pub async fn controller(&mut self) -> anyhow::Result<u32> {
+        let ids: Vec<u32> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_running())
+            .map(|node| node.id)
+            .collect();
+        self.controller_among(&ids).await
+    }
+
+    /// Waits until these nodes agree on one of them as the controller, whatever the others think.
+    pub async fn controller_among(&mut self, ids: &[u32]) -> anyhow::Result<u32> {
+        let found = wait_until(
+            &format!("the nodes {ids:?} agree on a controller"),
+            async || {
+                let mut seen = Vec::new();
+                for &id in ids {
+                    self.node(id)?.check()?;
+                    seen.push(self.leader_seen_by(id).await);
+                }
+                let agreed = seen.iter().all(|view| view.is_some() && *view == seen[0]);
+                Ok(seen[0].filter(|(leader, _)| agreed && ids.contains(leader)))
+            },
+        )
+        .await;
+        found.map(|(leader, _)| leader).with_context(|| self.logs())
+    }
+
+    /// Waits until all nodes that run have applied `index`.
+    pub async fn applied(&mut self, index: u64) -> anyhow::Result<()> {
+        let ids: Vec<u32> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_running())
+            .map(|node| node.id)
+            .collect();
+        let waited = wait_until(
+            &format!("the nodes {ids:?} have applied {index}"),
+            async || {
+                for &id in &ids {
+                    self.node(id)?.check()?;
+                    let applied = self.rest(id)?.get("/controller").await;
+                    let applied = applied.and_then(|answer| answer.number("appliedIndex"));
+                    if applied.unwrap_or(0) < index {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(()))
+            },
+        )
+        .await;
+        waited.with_context(|| self.logs())
+    }
+
+    /// Checks that all nodes that run have the same state hash at one index that all of them have applied.
+    pub async fn same_state_everywhere(&mut self) -> anyhow::Result<u64> {
+        let ids: Vec<u32> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_running())
+            .map(|node| node.id)
+            .collect();
+        let waited = wait_until(&format!("the nodes {ids:?} are at one index"), async || {
+            let mut hashes = Vec::new();
+            for &id in &ids {
+                hashes.push(self.rest(id)?.get("/state-hash").await?.success()?);
+            }
+            Ok(comparable(&hashes))
+        })
+        .await;
+        let hashes = waited.with_context(|| self.logs())?;
+        for answer in &hashes {
+            ensure!(
+                answer.json["stateHash"] == hashes[0].json["stateHash"],
+                "state hashes differ: {} and {}",
+                answer.text,
+                hashes[0].text
+            );
+        }
+        hashes[0].number("index")
+    }
+
+    async fn leader_seen_by(&mut self, id: u32) -> Option<(u32, u64)> {
+        let answer = self.rest(id).ok()?.get("/controller").await.ok()?;
+        let leader = answer.number("leaderId").ok()?;
+        Some((u32::try_from(leader).ok()?, answer.number("term").ok()?))
+    }
+
+    /// The ends of all logs, for the error of a test.
+    pub fn logs(&self) -> String {
+        let tails = self
+            .nodes
+            .iter()
+            .map(|node| format!("-- node {}:\n{}\n", node.id, node.log_tail(20)));
+        tails.collect()
+    }
+}
+
+impl Drop for Quorum {
+    fn drop(&mut self) {
+        self.nodes.clear();
+        if std::env::var_os("DMQ_TEST_KEEP").is_some() {
+            // `keep` only forgets to delete; the path was in the errors that the test gave.
+            let _ = self.folder.take().map(TempDir::keep);
+        }
+    }
+}
+
+/// The answers, once all are of one index.
+fn comparable(hashes: &[Answer]) -> Option<Vec<Answer>> {
+    let index = |answer: &Answer| answer.number("index").ok();
+    let first = index(hashes.first()?)?;
+    hashes
+        .iter()
+        .all(|answer| index(answer) == Some(first))
+        .then(|| hashes.to_vec())
+}
+
+/// One file per node: address books differ where the network can be cut.
+fn configuration(
+    me: u32,
+    ports: &[(u32, u16)],
+    links: &Links,
+    linked: bool,
+) -> anyhow::Result<String> {
+    let mut text = String::from("dmq:\n  kraft:\n    cluster:\n      nodes:\n");
+    for &(id, port) in ports {
+        let port = if linked && id != me {
+            links.port(me, id)?
+        } else {
+            port
+        };
+        text += &format!("        - {{ id: {id}, host: 127.0.0.1, port: {port} }}\n");
+    }
+    Ok(text)
+}
+
+fn node(
+    id: u32,
+    peer_port: u16,
+    file: &Path,
+    folder: &Path,
+    options: &QuorumOptions,
+) -> anyhow::Result<Node> {
+    let rest_port = free_port()?;
+    let mut arguments = vec![
+        "--bootstrap".to_owned(),
+        format!("--config={}", file.display()),
+        format!("--dmq.kraft.node-id={id}"),
+        format!("--dmq.kraft.raft.log-dir={}", folder.join("data").display()),
+        format!("--server.port={rest_port}"),
+    ];
+    arguments.extend(
+        options
+            .settings
+            .iter()
+            .map(|(key, value)| format!("--{key}={value}")),
+    );
+    if let Some(url) = options.stores.get(usize::try_from(id - 1)?) {
+        arguments.push(format!("--store.url={url}"));
+    }
+    Ok(Node::new(id, rest_port, peer_port, arguments, folder))
+}

@@ -1,0 +1,76 @@
+//! The network between members: it delays, loses, duplicates, reorders and cuts, each direction by itself.
+
+use std::collections::BTreeSet;
+
+use super::params::{MS, Params};
+use super::rng::Rng;
+
+/// Which ways are cut, and how the others behave.
+#[derive(Debug)]
+pub struct Network {
+    rng: Rng,
+    cut: BTreeSet<(usize, usize)>,
+    loss: u64,
+    duplication: u64,
+    late: u64,
+    delay_max: u64,
+}
+
+impl Network {
+    /// A network as the run's setting says.
+    pub fn new(params: &Params, rng: Rng) -> Self {
+        Self {
+            rng,
+            cut: BTreeSet::new(),
+            loss: params.loss,
+            duplication: params.duplication,
+            late: params.late,
+            delay_max: params.delay_max,
+        }
+    }
+
+    /// The delays after which one message arrives: none if it is lost, several if it is duplicated.
+    pub fn delays(&mut self, from: usize, to: usize) -> Vec<u64> {
+        if !self.is_open(from, to) || self.rng.chance(self.loss) {
+            return Vec::new();
+        }
+        let copies = if self.rng.chance(self.duplication) { 2 } else { 1 };
+        (0..copies).map(|_| self.delay()).collect()
+    }
+
+    fn delay(&mut self) -> u64 {
+        let usual = self.rng.between(50, self.delay_max);
+        if self.rng.chance(self.late) { usual + self.rng.between(10, 900) * MS } else { usual }
+    }
+
+    /// Whether messages pass from one node to another.
+    pub fn is_open(&self, from: usize, to: usize) -> bool {
+        !self.cut.contains(&(from, to))
+    }
+
+    /// Cuts one direction.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// Cuts a node off, both ways.
+    pub fn isolate(&mut self, node: usize, nodes: usize) {
+        for other in (0..nodes).filter(|other| *other != node) {
+            self.cut(node, other);
+            self.cut(other, node);
+        }
+    }
+
+    /// Ends all cuts.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    /// Faults are over: nothing is lost, doubled or late any more.
+    pub fn calm(&mut self) {
+        self.heal();
+        self.loss = 0;
+        self.duplication = 0;
+        self.late = 0;
+    }
+}
