@@ -61,7 +61,13 @@ impl<D: Disk> Applier<D> {
     /// An applier with the image that the member starts with.
     pub fn new(view: View, reader: LogReader<D>, snapshots: SnapshotStore<D>) -> Self {
         let standing = Standing::Running;
-        Self { view, reader, snapshots, queue: VecDeque::new(), standing }
+        Self {
+            view,
+            reader,
+            snapshots,
+            queue: VecDeque::new(),
+            standing,
+        }
     }
 
     /// The present view.
@@ -77,7 +83,9 @@ impl<D: Disk> Applier<D> {
     /// Does one bounded piece of the queued work; `None` when there is none.
     pub fn work(&mut self) -> Option<ApplierOutput> {
         match self.queue.front()? {
-            ApplierInput::Apply(_) if self.standing == Standing::Running => Some(self.apply_piece()),
+            ApplierInput::Apply(_) if self.standing == Standing::Running => {
+                Some(self.apply_piece())
+            }
             ApplierInput::Apply(_) => {
                 self.queue.pop_front();
                 Some(ApplierOutput::default())
@@ -90,7 +98,10 @@ impl<D: Disk> Applier<D> {
             ApplierInput::HoldImage => {
                 self.queue.pop_front();
                 let driver = vec![DriverInput::Held(self.view.clone())];
-                Some(ApplierOutput { driver, ..ApplierOutput::default() })
+                Some(ApplierOutput {
+                    driver,
+                    ..ApplierOutput::default()
+                })
             }
         }
     }
@@ -127,7 +138,9 @@ impl<D: Disk> Applier<D> {
     fn gather(&mut self) -> Result<Vec<Entry>, ReadError> {
         let mut entries = Vec::new();
         while entries.len() < PIECE_ENTRIES {
-            let Some(ApplierInput::Apply(front)) = self.queue.front_mut() else { break };
+            let Some(ApplierInput::Apply(front)) = self.queue.front_mut() else {
+                break;
+            };
             let next = *front.range.start();
             let taken = take(front, PIECE_ENTRIES - entries.len(), &self.reader)?;
             let after = LogIndex(next.0 + taken.len() as u64);
@@ -185,7 +198,10 @@ impl<D: Disk> Applier<D> {
             feature_level: image.feature_level(),
             log_time: image.log_time(),
         });
-        piece.entries.push(AppliedEntry { id: entry.id(), outcome: step.outcome });
+        piece.entries.push(AppliedEntry {
+            id: entry.id(),
+            outcome: step.outcome,
+        });
     }
 
     fn publish(&self, piece: Piece) -> ApplierOutput {
@@ -203,7 +219,10 @@ impl<D: Disk> Applier<D> {
         };
         ApplierOutput {
             view: Some(self.view.clone()),
-            feed: Some(FeedInput::Changes { sets: piece.sets, view: self.view.clone() }),
+            feed: Some(FeedInput::Changes {
+                sets: piece.sets,
+                view: self.view.clone(),
+            }),
             driver: vec![DriverInput::Applied(batch)],
         }
     }
@@ -217,7 +236,9 @@ impl<D: Disk> Applier<D> {
                 self.standing = Standing::Running;
                 output.view = Some(view.clone());
                 output.feed = Some(FeedInput::Replaced(view.clone()));
-                output.driver.push(DriverInput::Installed(Installed { view, size_bytes }));
+                output
+                    .driver
+                    .push(DriverInput::Installed(Installed { view, size_bytes }));
             }
             Err(error) => self.stop(error.to_string(), &mut output),
         }
@@ -235,17 +256,30 @@ fn apply_command(image: &mut Image, index: MetadataIndex, entry: &Entry) -> Resu
     let envelope = Envelope::decode(&entry.payload)
         .map_err(|error| format!("entry {index} is not understood: {error}"))?;
     let applied = dmq_metadata::apply(image, index, &envelope).map_err(obstacle)?;
-    Ok(Step { outcome: Some(applied.outcome), changes: applied.changes })
+    Ok(Step {
+        outcome: Some(applied.outcome),
+        changes: applied.changes,
+    })
 }
 
 fn advance(image: &mut Image, index: MetadataIndex) -> Result<Step, String> {
     dmq_metadata::advance(image, index).map_err(obstacle)?;
     let (log_time, feature_level) = (image.log_time(), image.feature_level());
-    let changes = Changes { rows: Vec::new(), log_time, feature_level };
-    Ok(Step { outcome: None, changes })
+    let changes = Changes {
+        rows: Vec::new(),
+        log_time,
+        feature_level,
+    };
+    Ok(Step {
+        outcome: None,
+        changes,
+    })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "its shape is that of map_err's argument")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "its shape is that of map_err's argument"
+)]
 fn obstacle(error: ApplyError) -> String {
     error.to_string()
 }
@@ -257,7 +291,10 @@ fn take<D: Disk>(
     reader: &LogReader<D>,
 ) -> Result<Vec<Entry>, ReadError> {
     let next = *committed.range.start();
-    let cached = committed.entries.first().map_or(committed.range.end().next(), |e| e.index);
+    let cached = committed
+        .entries
+        .first()
+        .map_or(committed.range.end().next(), |e| e.index);
     if next < cached {
         let limit = LogIndex(next.0 + count as u64 - 1);
         let mut found = reader.read(next..=cached.previous().min(limit), PIECE_BYTES)?;

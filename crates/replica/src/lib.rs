@@ -14,19 +14,25 @@
 //! ```
 
 mod answer;
+mod applier;
 mod driver;
 mod feed;
 mod fill;
 mod log_writer;
+mod member;
 mod messages;
 mod settings;
+mod snapshot;
 mod status;
 
 pub use answer::*;
+pub use applier::{Applier, HASH_INTERVAL};
 pub use driver::{Driver, DriverStart};
 pub use feed::{BATCH_ROWS, FeedBatch, FeedWork, ProjectorFeed, QUEUE_BYTES_MAX};
 pub use fill::fill;
 pub use log_writer::LogWriter;
+pub use member::{Member, StartError};
 pub use messages::*;
 pub use settings::*;
+pub use snapshot::{SNAPSHOTS_KEPT, SnapshotFailure, write_snapshot};
 pub use status::*;
