@@ -58,9 +58,7 @@ fn forbid_default_cluster() -> anyhow::Result<()> {
 
 /// What must stand before a command that needs root: nothing, `sudo -n`, or no way.
 fn privilege() -> Option<&'static [&'static str]> {
-    if on_path("apt-get").is_none() {
-        return None;
-    }
+    on_path("apt-get")?;
     if rustix::process::geteuid().is_root() {
         return Some(&[]);
     }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long a child may be silent before a line says that it still runs.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -52,9 +53,51 @@ pub(crate) fn stream(
     let mut child = command
         .spawn()
         .with_context(|| format!("cannot start `{label}`"))?;
+    interrupt::watch(&child);
     let lines = follow(&mut child);
-    let end = pass_on(&mut child, &lines, &label, limit, on_line)?;
-    Ok(end)
+    let end = pass_on(&mut child, &lines, &label, limit, on_line);
+    interrupt::forget();
+    end
+}
+
+/// The child has a process group of its own, which Ctrl-C at the terminal does not reach by itself.
+mod interrupt {
+    use std::process::Child;
+    use std::sync::{Mutex, Once, PoisonError};
+
+    use rustix::process::Pid;
+
+    static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+    static LISTENER: Once = Once::new();
+
+    pub(super) fn watch(child: &Child) {
+        set(super::group_of(child));
+        LISTENER.call_once(|| {
+            std::thread::spawn(listen);
+        });
+    }
+
+    pub(super) fn forget() {
+        set(None);
+    }
+
+    fn set(group: Option<Pid>) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = group;
+    }
+
+    fn listen() {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        else {
+            return;
+        };
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            super::kill_group(running);
+            std::process::exit(130);
+        }
+    }
 }
 
 /// A line of a child: standard output is shown to the caller, standard error only passed on.
@@ -108,7 +151,7 @@ fn pass_on(
             Ok(Line::Err(line)) => eprintln!("{line}"),
             Err(RecvTimeoutError::Disconnected) => return Ok(End::Exited(child.wait()?)),
             Err(RecvTimeoutError::Timeout) if remaining(started, limit).is_zero() => {
-                kill_group(child);
+                kill_group(group_of(child));
                 child.wait()?;
                 return Ok(End::TimedOut);
             }
@@ -127,10 +170,15 @@ fn remaining(started: Instant, limit: Option<Duration>) -> Duration {
 }
 
 /// The group, because tests start servers that would otherwise outlive them.
-fn kill_group(child: &Child) {
-    if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+fn kill_group(group: Option<Pid>) {
+    if let Some(group) = group {
+        // A group that is gone already needs no kill.
+        let _ = kill_process_group(group, Signal::KILL);
     }
+}
+
+fn group_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(child.id().cast_signed())
 }
 
 /// Runs a command silently and returns its standard output, or its standard error as the error.

@@ -73,8 +73,8 @@ impl Etcd {
         let client_ports = free_ports::<NODES>()?;
         let peer_ports = free_ports::<NODES>()?;
         let mut nodes = Vec::new();
-        for node in 0..NODES {
-            let command = command(node, folder, client_ports[node], &peer_ports);
+        for (node, client_port) in client_ports.into_iter().enumerate() {
+            let command = command(node, folder, client_port, &peer_ports);
             nodes.push(Server::start(
                 command,
                 folder.join(format!("etcd-{node}.log")),

@@ -113,22 +113,21 @@ impl Quorum {
 
 /// Defaults, but for a broker session that outlives the run: played brokers send no heartbeats.
 fn configuration(folder: &Path, peer_ports: &[u16]) -> String {
-    let nodes: String = peer_ports
-        .iter()
-        .enumerate()
-        .map(|(node, port)| {
-            format!(
-                "        - {{ id: {}, host: 127.0.0.1, port: {port} }}\n",
-                node + 1
-            )
-        })
-        .collect();
-    let data = folder.join("data");
-    format!(
-        "dmq:\n  kraft:\n    cluster:\n      nodes:\n{nodes}    raft:\n      log-dir: {}\n\
-         broker: {{ session-timeout-ms: 3600000 }}\n",
-        data.display()
-    )
+    let mut lines: Vec<String> = ["dmq:", "  kraft:", "    cluster:", "      nodes:"]
+        .map(str::to_owned)
+        .to_vec();
+    for (node, port) in peer_ports.iter().enumerate() {
+        lines.push(format!(
+            "        - {{ id: {}, host: 127.0.0.1, port: {port} }}",
+            node + 1
+        ));
+    }
+    lines.push(format!(
+        "    raft: {{ log-dir: \"{}\" }}",
+        folder.join("data").display()
+    ));
+    lines.push("broker: { session-timeout-ms: 3600000 }\n".to_owned());
+    lines.join("\n")
 }
 
 async fn leader_seen_by(port: u16) -> Option<usize> {
@@ -139,6 +138,10 @@ async fn leader_seen_by(port: u16) -> Option<usize> {
 
 /// What writers have to know about the partition that they change.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a partition epoch is not just any epoch"
+)]
 pub(super) struct Partition {
     pub(super) number: u64,
     pub(super) leader: u64,

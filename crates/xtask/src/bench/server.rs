@@ -2,15 +2,17 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to do what is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A child that is killed when it is dropped.
 pub(super) struct Server {
@@ -67,15 +69,21 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
+/// Below the range from which the system takes the ports of outgoing connections, so that a port stays free while its
+/// server is down.
+const PORTS: Range<u16> = 15_000..30_000;
+
 /// Ports of the loopback interface that nobody listens on now.
 pub(super) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    let mut listeners = Vec::with_capacity(N);
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
     let mut ports = [0; N];
     for port in &mut ports {
-        // All stay bound until the last one is found, so that they differ.
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
+        *port = (0..PORTS.len())
+            .map(|_| {
+                PORTS.start + DRAWN.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start)
+            })
+            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .context("no free port")?;
     }
     Ok(ports)
 }

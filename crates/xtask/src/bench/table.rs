@@ -26,24 +26,22 @@ impl Table {
 
     /// The table with `sides` as columns; each cell but the baseline's begins with its ratio to the baseline.
     pub(super) fn markdown(&self, baseline: &str, sides: &[&'static str]) -> String {
-        let mut text = format!(
-            "| writes | clients | {} |\n|---|---|{}\n",
-            sides.join(" | "),
-            "---|".repeat(sides.len())
-        );
-        for ((workload, clients), row) in &self.cells {
+        let head = [
+            format!("| writes | clients | {} |", sides.join(" | ")),
+            format!("|---|---|{}", "---|".repeat(sides.len())),
+        ];
+        let rows = self.cells.iter().map(|((workload, clients), row)| {
             let base = row.get(baseline).map(|rounds| median(rounds).per_second);
-            text += &format!("| {workload} | {clients} |");
-            for side in sides {
-                let cell = row.get(side).map(|rounds| {
-                    let ratio = base.filter(|_| *side != baseline);
-                    cell(median(rounds), ratio)
-                });
-                text += &format!(" {} |", cell.unwrap_or_else(|| "-".to_owned()));
-            }
-            text.push('\n');
-        }
-        text
+            let cells = sides.iter().map(|side| match row.get(side) {
+                Some(rounds) => cell(median(rounds), base.filter(|_| *side != baseline)),
+                None => "-".to_owned(),
+            });
+            format!(
+                "| {workload} | {clients} | {} |",
+                cells.collect::<Vec<_>>().join(" | ")
+            )
+        });
+        head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -83,7 +83,7 @@ impl Writer for Updater {
 /// write changes something.
 fn update_body(partition: &Partition) -> String {
     let alone = [partition.leader];
-    let isr = if partition.partition_epoch % 2 == 0 {
+    let isr = if partition.partition_epoch.is_multiple_of(2) {
         &alone[..]
     } else {
         &partition.replicas

@@ -74,7 +74,9 @@ pub(crate) fn lint() -> anyhow::Result<()> {
             }
         });
     }
-    summary.iter().for_each(|line| say(line));
+    for line in summary {
+        say(&line);
+    }
     if failed > 0 {
         bail!("{failed} of {} checks failed", CHECKS.len());
     }

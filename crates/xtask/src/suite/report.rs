@@ -57,16 +57,14 @@ impl Outcome {
                 self.suite, "-", "-"
             );
         }
-        let note = if self.failed() { "FAILED" } else { "ok" };
+        let mut notes = vec![if self.failed() { "FAILED" } else { "ok" }];
+        notes.extend(self.troubles.iter().map(String::as_str));
         format!(
-            "{:<10} {:>6} {:>7.1}s  {note}{}",
+            "{:<10} {:>6} {:>7.1}s  {}",
             self.suite,
             self.counts.ran(),
             self.elapsed.as_secs_f64(),
-            self.troubles
-                .iter()
-                .map(|trouble| format!("; {trouble}"))
-                .collect::<String>()
+            notes.join("; ")
         )
     }
 }

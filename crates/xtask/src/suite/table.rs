@@ -33,7 +33,7 @@ pub(super) struct Suite {
 impl Suite {
     /// How long after its start a suite counts as hung.
     pub(super) fn hung_after(&self, search: Duration) -> Duration {
-        search.max(self.share) * 4 + Duration::from_secs(180)
+        search.max(self.share) * 4 + Duration::from_mins(3)
     }
 }
 
