@@ -34,6 +34,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the exclusive lock on a file, creating the file; `None` if another holder has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
+    /// Whether somebody holds the lock on a file, without taking it.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that can still be written to the file system of this directory.
     fn available_bytes(&self, dir: &Path) -> io::Result<u64>;
     /// Random bits, from the operating system on a real disk and from a seed on a simulated one.

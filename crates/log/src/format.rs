@@ -194,6 +194,9 @@ fn write_first_segment<D: Disk>(disk: &D, dir: &Path, file: &IdentityFile) -> io
 /// Creates a directory and those above it; the names are durable. The name of a directory that is there
 /// already is synced too: an interrupted `format` may have left it so.
 fn create_dirs<D: Disk>(disk: &D, path: &Path) -> io::Result<()> {
+    if path.parent().is_none() {
+        return Ok(());
+    }
     let parent = disk::parent(path);
     let exists = disk.list(path).is_ok();
     if !exists {

@@ -19,7 +19,7 @@
 use crate::codec::Fields;
 
 /// Frames begin on multiples of this, in bytes: what disks write without tearing, or a multiple of it.
-pub const BLOCK_BYTES: u64 = 4096;
+pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Bytes of a frame before its body.
 pub(crate) const FRAME_HEADER_BYTES: usize = 64;
 

@@ -18,7 +18,9 @@ mod recovery;
 mod scan;
 mod segment;
 mod segment_writer;
+mod snapshot_file;
 mod spare;
+mod verify;
 mod walk;
 
 pub use data_dir::{DataDir, DataDirError, random_directory_id};
@@ -31,4 +33,9 @@ pub use log::{Log, LogOptions};
 pub use reader::LogReader;
 pub use record::Record;
 pub use recovery::{Recovered, RecoveryReport, TornTail};
+pub use snapshot_file::{
+    Chunks, Incoming, NewestSnapshot, SnapshotError, SnapshotInfo, SnapshotMeta, SnapshotOffer,
+    SnapshotReader, SnapshotStore, SnapshotWriter,
+};
 pub use spare::SpareMaker;
+pub use verify::{VerifyError, VerifyReport, Visit, snapshot_files, verify};

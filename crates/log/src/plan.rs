@@ -65,12 +65,13 @@ pub(crate) fn plan<'a>(
     Ok(planner.steps)
 }
 
-/// Size of all records of a batch in bytes; at most a few too many for records that turn out to be needless.
+/// Size of all records of a batch in bytes; a few too many if a truncation begins a segment.
 fn batch_bytes(batch: &[Persist]) -> u64 {
     let bytes = |persist: &Persist| {
         let entries = persist.entries.iter().map(entry_bytes).sum::<u64>();
         let hard_state = u64::from(persist.hard_state.is_some()) * HARD_STATE_BYTES;
-        entries + hard_state + RECORD_HEADER_BYTES as u64
+        let truncate = u64::from(persist.truncate_from.is_some()) * RECORD_HEADER_BYTES as u64;
+        hard_state + truncate + entries
     };
     batch.iter().map(bytes).sum()
 }

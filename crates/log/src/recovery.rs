@@ -73,6 +73,9 @@ pub struct RecoveryReport {
     pub frames: u64,
     /// The torn tail that was cut, if there was one. It was never acknowledged.
     pub torn: Option<TornTail>,
+    /// How many bytes behind the last good frame were not zero, by blocks of 4 KiB. In a recycled segment
+    /// most of them are what an older segment left.
+    pub cleared_bytes: u64,
 }
 
 /// A tail that was cut.
@@ -82,9 +85,6 @@ pub struct TornTail {
     pub file: PathBuf,
     /// Where the torn frame began, in bytes.
     pub offset: u64,
-    /// How many bytes were not zero, by blocks of 4 KiB. In a recycled segment most of them are what an
-    /// older segment left.
-    pub cleared_bytes: u64,
 }
 
 /// What [`recover`] hands to the log.
@@ -109,12 +109,17 @@ pub(crate) fn recover<D: Disk>(dir: &DataDir<D>) -> Result<Found<D::File>, OpenE
     };
     let (_, newest) = scan.segments.last_key_value().ok_or_else(no_segment)?;
     let newest = Arc::clone(newest);
-    let torn = clear_torn_tail(&newest, &scan, file.segment_bytes)?;
+    let cleared_bytes = clear_tail(&newest, scan.tail.offset, file.segment_bytes)?;
     rewrite_unsynced(&newest, &scan)?;
+    let torn = TornTail {
+        file: newest.path.clone(),
+        offset: scan.tail.offset,
+    };
     let report = RecoveryReport {
         segments: scan.segments.len(),
         frames: scan.frames,
-        torn,
+        torn: scan.tail.torn.then_some(torn),
+        cleared_bytes,
     };
     let recovered = recovered(&scan.contents, report);
     let writer = Writer {
@@ -147,23 +152,17 @@ fn recovered(contents: &Contents, report: RecoveryReport) -> Recovered {
     }
 }
 
-fn clear_torn_tail<F: DiskFile>(
+fn clear_tail<F: DiskFile>(
     newest: &Segment<F>,
-    scan: &Scan<F>,
+    from: u64,
     segment_bytes: u64,
-) -> Result<Option<TornTail>, IoFailure> {
-    let offset = scan.tail.offset;
-    let cleared_bytes = zero_tail(newest, offset, segment_bytes)?;
+) -> Result<u64, IoFailure> {
+    let cleared_bytes = zero_tail(newest, from, segment_bytes)?;
     newest
         .file
         .sync()
         .map_err(IoFailure::on("sync", &newest.path))?;
-    let torn = TornTail {
-        file: newest.path.clone(),
-        offset,
-        cleared_bytes,
-    };
-    Ok((cleared_bytes > 0).then_some(torn))
+    Ok(cleared_bytes)
 }
 
 fn rewrite_unsynced<F: DiskFile>(newest: &Segment<F>, scan: &Scan<F>) -> Result<(), IoFailure> {

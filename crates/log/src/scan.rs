@@ -38,6 +38,8 @@ pub(crate) struct Tail {
     pub(crate) end: ChainEnd,
     /// Whether it is an empty one.
     pub(crate) last_is_empty: bool,
+    /// Whether a frame was begun behind the last good one.
+    pub(crate) torn: bool,
     /// Where the good frames begin that nothing says are durable. In bytes.
     pub(crate) unsynced_offset: u64,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Tail {
 /// What a scan passes on its way.
 pub(crate) enum Passed<'a> {
     /// A segment begins.
-    Segment(&'a Path, &'a SegmentHeader),
+    Segment(&'a Path, SegmentName),
     /// A good frame.
     Frame(&'a Path, &'a Frame, &'a [PlacedRecord]),
 }
@@ -169,7 +171,7 @@ impl Scanner<'_, '_> {
         is_newest: bool,
     ) -> Result<Tail, OpenError> {
         let header = self.header(segment)?;
-        (self.visit)(Passed::Segment(&segment.path, &header));
+        (self.visit)(Passed::Segment(&segment.path, header.name));
         let IdentityFile {
             segment_bytes,
             header_seed,
@@ -184,15 +186,21 @@ impl Scanner<'_, '_> {
             last_is_empty: frames
                 .last()
                 .is_some_and(|(_, header)| header.body_bytes == 0),
+            torn: false,
             unsynced_offset: walk.offset,
         };
         if !is_newest {
             return Ok(tail);
         }
-        let synced_to = self.synced_to(segment, &walk, &frames)?;
+        let behind = walk
+            .synced_to_behind()
+            .map_err(IoFailure::on("read", &segment.path))?;
+        let synced_to = synced_to(segment, &walk, &frames, behind)?;
         let unsynced = frames.iter().find(|(_, header)| header.number > synced_to);
+        let unsynced_offset = unsynced.map_or(walk.offset, |(at, _)| *at);
         Ok(Tail {
-            unsynced_offset: unsynced.map_or(walk.offset, |(at, _)| *at),
+            torn: behind.is_some(),
+            unsynced_offset,
             ..tail
         })
     }
@@ -284,30 +292,26 @@ impl Scanner<'_, '_> {
         }
         Ok(())
     }
+}
 
-    /// The last frame known to be durable. A bad frame at or below it is damage; behind it, torn.
-    fn synced_to<F: DiskFile>(
-        &self,
-        segment: &Segment<F>,
-        walk: &FrameWalk<'_, F>,
-        frames: &[(u64, FrameHeader)],
-    ) -> Result<u64, OpenError> {
-        let path = &segment.path;
-        let behind = walk
-            .synced_to_behind()
-            .map_err(IoFailure::on("read", path))?;
-        let good = frames.iter().map(|(_, header)| header.synced_to).max();
-        let synced_to = good.max(behind).unwrap_or(0);
-        let first_bad = walk.end.number + 1;
-        if first_bad <= synced_to {
-            let reason = format!(
-                "frame {first_bad} is damaged, and a later one says that frames up to {synced_to} \
-                 were durable"
-            );
-            return Err(corrupt(path, walk.offset, reason).into());
-        }
-        Ok(synced_to)
+/// The last frame known to be durable. A bad frame at or below it is damage; behind it, torn.
+fn synced_to<F: DiskFile>(
+    segment: &Segment<F>,
+    walk: &FrameWalk<'_, F>,
+    frames: &[(u64, FrameHeader)],
+    behind: Option<u64>,
+) -> Result<u64, Corruption> {
+    let good = frames.iter().map(|(_, header)| header.synced_to).max();
+    let synced_to = good.max(behind).unwrap_or(0);
+    let first_bad = walk.end.number + 1;
+    if first_bad <= synced_to {
+        let reason = format!(
+            "frame {first_bad} is damaged, and a later one says that frames up to {synced_to} \
+             were durable"
+        );
+        return Err(corrupt(&segment.path, walk.offset, reason));
     }
+    Ok(synced_to)
 }
 
 /// The first frame of a segment is exactly what [`crate::segment::SegmentHead`] writes.

@@ -74,6 +74,18 @@ impl Disk for FileDisk {
         }
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn available_bytes(&self, dir: &Path) -> io::Result<u64> {
         let stats = rustix::fs::statvfs(dir)?;
         Ok(stats.f_bavail.saturating_mul(stats.f_frsize))

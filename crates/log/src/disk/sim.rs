@@ -213,6 +213,10 @@ impl Disk for SimDisk {
         }))
     }
 
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.state().locks.contains(path))
+    }
+
     fn available_bytes(&self, _dir: &Path) -> io::Result<u64> {
         Ok(self.state().available_bytes())
     }

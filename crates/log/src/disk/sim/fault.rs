@@ -26,6 +26,8 @@ pub enum FaultKind {
     Io,
     /// `ENOSPC`. Nothing happened.
     NoSpace,
+    /// `EACCES`. Nothing happened.
+    Denied,
 }
 
 /// One failure to come.
@@ -46,6 +48,7 @@ impl FaultKind {
         match self {
             Self::Io => io::Error::other("input/output error (simulated)"),
             Self::NoSpace => io::ErrorKind::StorageFull.into(),
+            Self::Denied => io::ErrorKind::PermissionDenied.into(),
         }
     }
 }
