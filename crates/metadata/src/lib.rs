@@ -27,6 +27,8 @@ pub mod partition;
 pub mod placement;
 pub mod row;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 pub mod validate;
 

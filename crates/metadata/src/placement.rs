@@ -191,7 +191,7 @@ impl Placer {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers from the same seed in every version.
+/// `SplitMix64` (Steele, Lea, Flood 2014): the same numbers from the same seed in every version.
 struct Random(u64);
 
 impl Random {

@@ -93,7 +93,9 @@ fn command_from_wire(command: wire::Command) -> Result<Command, DecodeError> {
             Command::UpdatePartition(update_from_wire(update)?)
         }
         wire::Command::UpdateLeader(update) => Command::UpdateLeader(leader_from_wire(update)?),
-        wire::Command::RegisterBroker(broker) => Command::RegisterBroker(broker_from_wire(broker)?),
+        wire::Command::RegisterBroker(broker) => {
+            Command::RegisterBroker(broker_from_wire(&broker)?)
+        }
         wire::Command::FenceBroker(session) => Command::FenceBroker(session_from_wire(&session)),
         wire::Command::UnfenceBroker(session) => {
             Command::UnfenceBroker(session_from_wire(&session))
@@ -244,7 +246,7 @@ fn broker_to_wire(register: &RegisterBroker) -> wire::RegisterBroker {
     }
 }
 
-fn broker_from_wire(message: wire::RegisterBroker) -> Result<RegisterBroker, DecodeError> {
+fn broker_from_wire(message: &wire::RegisterBroker) -> Result<RegisterBroker, DecodeError> {
     let cluster_id = message
         .cluster_id
         .as_deref()

@@ -67,12 +67,12 @@ impl From<&Partition> for wire::Partition {
     fn from(row: &Partition) -> Self {
         Self {
             topic_id: row.topic_id.0.into(),
-            partition_id: row.partition_id.0,
+            id: row.partition_id.0,
             replicas: row.replicas.iter().map(|broker| broker.0).collect(),
             isr: row.isr.iter().map(|broker| broker.0).collect(),
             leader: row.leader.map(|broker| broker.0),
             leader_epoch: row.leader_epoch.0,
-            partition_epoch: row.partition_epoch.0,
+            epoch: row.partition_epoch.0,
             recovery: recovery_to_wire(row.recovery),
         }
     }
@@ -84,12 +84,12 @@ impl TryFrom<wire::Partition> for Partition {
     fn try_from(message: wire::Partition) -> Result<Self, DecodeError> {
         Ok(Self {
             topic_id: TopicId(uuid("topic id of a partition", &message.topic_id)?),
-            partition_id: PartitionId(message.partition_id),
+            partition_id: PartitionId(message.id),
             replicas: brokers(message.replicas),
             isr: brokers(message.isr),
             leader: message.leader.map(BrokerId),
             leader_epoch: LeaderEpoch(message.leader_epoch),
-            partition_epoch: PartitionEpoch(message.partition_epoch),
+            partition_epoch: PartitionEpoch(message.epoch),
             recovery: recovery(message.recovery)?,
         })
     }

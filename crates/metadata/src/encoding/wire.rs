@@ -242,7 +242,7 @@ pub(crate) struct Partition {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) topic_id: Vec<u8>,
     #[prost(uint32, tag = "2")]
-    pub(crate) partition_id: u32,
+    pub(crate) id: u32,
     #[prost(uint32, repeated, tag = "3")]
     pub(crate) replicas: Vec<u32>,
     #[prost(uint32, repeated, tag = "4")]
@@ -252,7 +252,7 @@ pub(crate) struct Partition {
     #[prost(uint32, tag = "6")]
     pub(crate) leader_epoch: u32,
     #[prost(uint32, tag = "7")]
-    pub(crate) partition_epoch: u32,
+    pub(crate) epoch: u32,
     #[prost(uint32, tag = "8")]
     pub(crate) recovery: u32,
 }
