@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dmq_metadata::{
     BrokerEpoch, BrokerId, ClusterId, Command, DirectoryId, FeatureLevel, Idempotency, Image,
-    Incarnation, LogTime, MetadataIndex, NodeId, Outcome, Rejection, StateHash, Term, WallTime,
+    Incarnation, LogTime, MetadataIndex, NodeId, Outcome, Principal, Rejection, StateHash, Term,
+    WallTime,
 };
 use tokio::sync::watch;
 
@@ -24,10 +25,10 @@ pub trait Member: Send + Sync + 'static {
     async fn propose(&self, request: CommandRequest) -> Result<Committed, RequestError>;
 
     /// A view of the state that is at least as new as the request asks for.
-    async fn read(&self, request: ReadRequest) -> Result<View, RequestError>;
+    async fn read(&self, request: ReadRequest) -> Result<Arc<View>, RequestError>;
 
     /// The present image, at once and without asking anybody.
-    fn view(&self) -> View;
+    fn view(&self) -> Arc<View>;
 
     /// Makes `request.voters` the first configuration of an empty quorum (DESIGN 6.1).
     async fn initialize(&self, request: InitializeRequest) -> Result<Initialized, RequestError>;
@@ -90,7 +91,9 @@ impl std::ops::Deref for Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +114,7 @@ pub struct CommandRequest {
     /// What to do.
     pub command: Command,
     /// On whose behalf; part of the deduplication key.
-    pub principal: String,
+    pub principal: Principal,
     /// The caller's key and the fingerprint of the request, if it wants retries to be recognised.
     pub idempotency: Option<Idempotency>,
     /// What the answer waits for.
@@ -139,7 +142,7 @@ pub enum Consistency {
     /// The node's own image.
     #[default]
     Local,
-    /// Everything that was acknowledged anywhere before the read began (ReadIndex).
+    /// Everything that was acknowledged anywhere before the read began (`ReadIndex`).
     Linearizable,
 }
 
@@ -384,6 +387,13 @@ pub struct NodeStatus {
     pub alarms: Vec<String>,
 }
 
+impl NodeStatus {
+    /// Whether this node is the controller.
+    pub fn is_leader(&self) -> bool {
+        self.state == NodeState::Leader
+    }
+}
+
 /// Why a request got no outcome. Each variant tells the caller what to do next.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RequestError {
@@ -438,16 +448,15 @@ pub enum RequestError {
         /// The present term.
         actual: Term,
     },
-    /// The first configuration cannot be made: pinned otherwise, not empty, not the lowest id, another
-    /// identity.
+    /// The request contradicts what is: pinned otherwise, not empty, a transfer already running ...
     #[error("{0}")]
-    InitializeConflict(String),
-    /// The target of a transfer is not a voter of this quorum, or cannot take over.
+    Conflict(String),
+    /// The request breaks a rule that needs no metadata: an unknown member as target ...
     #[error("{0}")]
-    InvalidTarget(String),
-    /// The transfer did not end with the target as controller.
+    Invalid(String),
+    /// Something that was needed is not there at the moment: a voter to pin, a target that catches up ...
     #[error("{0}")]
-    TransferFailed(String),
+    Unavailable(String),
     /// A refusal that the state machine (or a confirmed read of its state) gives.
     #[error("{}", .0.message)]
     Rejected(Rejection),

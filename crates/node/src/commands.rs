@@ -1,0 +1,16 @@
+//! The commands that end by themselves: offline work on a data directory, and printing the OpenAPI document.
+
+mod dump;
+mod format;
+
+use std::io::Write;
+
+pub use dump::{dump_log, dump_snapshot, verify_log};
+pub use format::{format, format_directory};
+
+use crate::exit::Failure;
+
+/// Writes a line to standard output. A reader that went away (`| head`) ends the command quietly.
+pub(crate) fn print(line: impl std::fmt::Display) -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{line}").map_err(Failure::failed)
+}

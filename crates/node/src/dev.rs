@@ -1,0 +1,89 @@
+//! `dev`: a whole quorum on this machine, one process per node, so that one can be killed and watched.
+
+mod brokers;
+mod children;
+mod console;
+mod picture;
+mod plan;
+mod postgres;
+mod watch;
+
+use std::time::Duration;
+
+use tokio::io::AsyncBufReadExt;
+
+use crate::cli::DevArgs;
+use crate::exit::Failure;
+use crate::shutdown;
+use children::Children;
+use console::{Console, Order};
+use picture::Picture;
+use plan::Plan;
+
+/// How often the nodes are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs until Ctrl-C or `q`; every node is stopped then.
+pub async fn run(args: DevArgs) -> Result<(), Failure> {
+    let mut plan = Plan::new(&args)?;
+    plan.check_ports()?;
+    plan.prepare_directory(args.fresh)?;
+    let database = postgres::start(&args, &mut plan).await?;
+    plan.write_configuration()?;
+    let mut children = Children::new(plan.clone())?;
+    children.start_all()?;
+    let mut brokers = brokers::play(args.brokers, &plan);
+    let result = attend(&plan, &mut children, &args).await;
+    brokers.abort_all();
+    console::say("stopping all nodes");
+    children.stop_all().await;
+    postgres::stop(database).await;
+    result
+}
+
+/// Looks at the nodes, shows what it sees and does what is typed, until the user has enough.
+async fn attend(plan: &Plan, children: &mut Children, args: &DevArgs) -> Result<(), Failure> {
+    let mut console = Console::new();
+    let mut picture = Picture::new(plan, args.brokers);
+    let watcher = watch::Watcher::new(plan)?;
+    let mut lines = Some(tokio::io::BufReader::new(tokio::io::stdin()).lines());
+    let mut look = tokio::time::interval(LOOK_INTERVAL);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let stop = shutdown::signal();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = look.tick() => {
+                picture.observe_processes(&children.look());
+                picture.observe_nodes(watcher.look().await);
+                console.show(&mut picture);
+            }
+            line = next_line(&mut lines) => match line.as_deref().map(Order::parse) {
+                None => lines = None,
+                Some(Ok(Order::Quit)) => return Ok(()),
+                Some(Ok(order)) => obey(order, children, &mut picture),
+                Some(Err(help)) => picture.note(help),
+            },
+        }
+    }
+}
+
+/// The next line of standard input; never again once it has ended.
+async fn next_line(
+    lines: &mut Option<tokio::io::Lines<tokio::io::BufReader<tokio::io::Stdin>>>,
+) -> Option<String> {
+    match lines {
+        Some(lines) => lines.next_line().await.ok().flatten(),
+        None => std::future::pending().await,
+    }
+}
+
+fn obey(order: Order, children: &mut Children, picture: &mut Picture) {
+    let notes = match order {
+        Order::BringBack(node) => children.bring_back(node),
+        Order::Kill(node) => children.kill(node.or_else(|| picture.controller())),
+        Order::Nothing | Order::Quit => Vec::new(),
+    };
+    notes.into_iter().for_each(|note| picture.note(note));
+}

@@ -1,0 +1,269 @@
+//! What stands behind [`Handle`](crate::handle::Handle): every question of a REST handler becomes a message
+//! to the driver, or a look at what is published. Nothing is decided here.
+
+mod errors;
+mod snapshots;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use dmq_log::{Disk, SnapshotStore};
+use dmq_metadata::{Envelope, LogTime, MetadataIndex, RequestId, Term, WallTime};
+use dmq_raft::{LogIndex, MemberId};
+use dmq_replica::{Answer, DriverInput, Heartbeat, Proposal, Ticket};
+use tokio::sync::watch;
+
+use crate::handle::{
+    Ack, BrokerHeartbeat, BrokerVerdict, CommandRequest, Committed, Consistency, InitializeRequest,
+    Initialized, Member, NodeStatus, ReadRequest, RequestError, SnapshotInfo, StateHashAt,
+    TransferRequest, Transferred, View,
+};
+use crate::identity::{node_id, raft_directory_id, raft_node_id};
+use crate::threads::{Ask, Beat, HashRing, STUCK_AFTER};
+
+/// Initialise waits for the voters to pin; the driver gives up earlier.
+const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A transfer ends or is aborted within one election time-out; this is for a driver that is stuck.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A heartbeat is answered in the next turn.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A snapshot of a large image takes a while.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A member that runs on threads. Clones share it.
+pub struct RunningMember<D: Disk> {
+    /// The way to the driver.
+    pub ask: Ask,
+    /// What the applier published last.
+    pub view: Arc<ArcSwap<View>>,
+    /// What the driver published last.
+    pub status: watch::Receiver<Arc<NodeStatus>>,
+    /// Hashes of the newest entries.
+    pub hashes: Arc<HashRing>,
+    /// The snapshot files.
+    pub snapshots: Arc<SnapshotStore<D>>,
+    /// When the driver turned last.
+    pub driver_beat: Arc<Beat>,
+    /// When the log writer ended a write last.
+    pub log_beat: Arc<Beat>,
+}
+
+impl<D: Disk> Clone for RunningMember<D> {
+    fn clone(&self) -> Self {
+        Self {
+            ask: self.ask.clone(),
+            view: Arc::clone(&self.view),
+            status: self.status.clone(),
+            hashes: Arc::clone(&self.hashes),
+            snapshots: Arc::clone(&self.snapshots),
+            driver_beat: Arc::clone(&self.driver_beat),
+            log_beat: Arc::clone(&self.log_beat),
+        }
+    }
+}
+
+impl<D: Disk> RunningMember<D> {
+    /// Puts a question to the driver; `late` is the answer when `timeout` is over.
+    async fn question(
+        &self,
+        timeout: Duration,
+        late: impl FnOnce() -> RequestError,
+        build: impl FnOnce(Ticket) -> DriverInput,
+    ) -> Result<Answer, RequestError> {
+        match tokio::time::timeout(timeout, self.ask.send(build)).await {
+            Ok(Answer::Failed(error)) => Err(self.explain(error)),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(late()),
+        }
+    }
+
+    /// Waits until the image is at or past `index`.
+    async fn wait_applied(
+        &self,
+        index: MetadataIndex,
+        linearizable: bool,
+        timeout: Duration,
+    ) -> Result<(), RequestError> {
+        let late = || RequestError::ReadTimeout {
+            wanted: index,
+            applied: self.view.load().image.index(),
+        };
+        let build = |ticket| {
+            DriverInput::Read(dmq_replica::ReadRequest {
+                ticket,
+                linearizable,
+                min_index: (index.0 > 0).then_some(LogIndex(index.0)),
+            })
+        };
+        match self.question(timeout, late, build).await? {
+            Answer::Read { .. } => Ok(()),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Disk> Member for RunningMember<D> {
+    async fn propose(&self, request: CommandRequest) -> Result<Committed, RequestError> {
+        let CommandRequest { command, principal, idempotency, ack, timeout } = request;
+        let envelope = Envelope {
+            request_id: RequestId(uuid::Uuid::new_v4()),
+            principal,
+            idempotency,
+            log_time: LogTime::default(),
+            wall_clock: now(),
+            seed: seed(),
+            command,
+        };
+        let ack = match ack {
+            Ack::Applied => dmq_replica::Ack::Applied,
+            Ack::Projected => dmq_replica::Ack::Projected,
+        };
+        let build = |ticket| DriverInput::Propose(Proposal { ticket, envelope, ack });
+        match self.question(timeout, || RequestError::Timeout, build).await? {
+            Answer::Committed(write) => Ok(Committed {
+                index: MetadataIndex(write.id.index.0),
+                term: Term(write.id.term.0),
+                outcome: write.outcome,
+                projected: MetadataIndex(write.projected.0),
+            }),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Arc<View>, RequestError> {
+        let ReadRequest { consistency, min_index, timeout } = request;
+        let linearizable = consistency == Consistency::Linearizable;
+        if linearizable || self.view.load().image.index() < min_index {
+            self.wait_applied(min_index, linearizable, timeout).await?;
+        }
+        Ok(self.view())
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    async fn initialize(&self, request: InitializeRequest) -> Result<Initialized, RequestError> {
+        let InitializeRequest { cluster, incarnation, voters } = request;
+        let body = dmq_replica::InitializeRequest {
+            cluster_id: cluster.to_string(),
+            incarnation,
+            voters: voters
+                .iter()
+                .map(|voter| MemberId {
+                    node: raft_node_id(voter.id),
+                    directory: raft_directory_id(voter.directory),
+                })
+                .collect(),
+        };
+        let late = || RequestError::Unavailable("the voters did not answer in time".to_owned());
+        let build = |ticket| DriverInput::Initialize { ticket, request: body };
+        match self.question(INITIALIZE_TIMEOUT, late, build).await? {
+            Answer::Initialized => Ok(Initialized { voters, membership_index: MetadataIndex(1) }),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn transfer(&self, request: TransferRequest) -> Result<Transferred, RequestError> {
+        let actual = self.status.borrow().term;
+        if request.expected_term.is_some_and(|expected| expected != actual) {
+            return Err(RequestError::StaleTerm { actual });
+        }
+        let to = request.target.map(raft_node_id);
+        let late = || RequestError::Unavailable("the transfer did not end in time".to_owned());
+        let build = |ticket| DriverInput::Transfer { ticket, to };
+        match self.question(TRANSFER_TIMEOUT, late, build).await? {
+            Answer::Transferred { to } => {
+                let (leader, term) = (node_id(to), self.status.borrow().term);
+                Ok(Transferred { leader, term })
+            }
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn heartbeat(&self, beat: BrokerHeartbeat) -> Result<BrokerVerdict, RequestError> {
+        let late = || RequestError::NoQuorum;
+        let build = |ticket| {
+            DriverInput::Heartbeat(Heartbeat {
+                ticket,
+                broker: beat.broker,
+                epoch: beat.epoch,
+                seen: beat.metadata_index,
+                want_fence: beat.want_fence,
+                want_shut_down: beat.want_shut_down,
+            })
+        };
+        match self.question(HEARTBEAT_TIMEOUT, late, build).await? {
+            Answer::Heartbeat(answer) => Ok(BrokerVerdict {
+                is_caught_up: answer.caught_up,
+                is_fenced: answer.fenced,
+                should_shut_down: answer.should_shut_down,
+                index: MetadataIndex(answer.applied.index.0),
+                term: Term(answer.applied.term.0),
+            }),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn take_snapshot(&self) -> Result<SnapshotInfo, RequestError> {
+        let late = || RequestError::Unavailable("the snapshot did not end in time".to_owned());
+        let build = |ticket| DriverInput::TakeSnapshot { ticket };
+        let last = match self.question(SNAPSHOT_TIMEOUT, late, build).await? {
+            Answer::SnapshotTaken { last } => MetadataIndex(last.index.0),
+            other => return Err(errors::unexpected(&other)),
+        };
+        let files = self.snapshots().await?;
+        let gone = || RequestError::Internal(format!("snapshot {last} is not there any more"));
+        files.into_iter().find(|file| file.index == last).ok_or_else(gone)
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, RequestError> {
+        snapshots::list(Arc::clone(&self.snapshots)).await
+    }
+
+    async fn state_hash(
+        &self,
+        index: Option<MetadataIndex>,
+        timeout: Duration,
+    ) -> Result<StateHashAt, RequestError> {
+        let wanted = index.unwrap_or_else(|| self.view.load().image.index());
+        if self.view.load().image.index() < wanted {
+            self.wait_applied(wanted, false, timeout).await?;
+        }
+        let view = self.view.load();
+        let (hash, feature_level) = if view.image.index() == wanted {
+            (view.image.state_hash(), view.image.feature_level())
+        } else {
+            self.hashes.at(wanted).ok_or_else(|| not_kept(wanted))?
+        };
+        Ok(StateHashAt { index: wanted, hash, feature_level })
+    }
+
+    async fn liveness(&self) -> Result<(), String> {
+        let stuck = |what: &str, beat: &Beat| {
+            let age = beat.age();
+            (age > STUCK_AFTER).then(|| format!("the {what} has not moved for {age:?}"))
+        };
+        let stuck = stuck("driver", &self.driver_beat).or_else(|| stuck("log", &self.log_beat));
+        stuck.map_or(Ok(()), Err)
+    }
+}
+
+fn not_kept(wanted: MetadataIndex) -> RequestError {
+    let detail = "the hashes of the newest entries since the start are kept".to_owned();
+    RequestError::Compacted { wanted, detail }
+}
+
+/// For people: nothing is decided by it.
+fn now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Random bits for the choices that a command leaves open.
+fn seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}

@@ -1,0 +1,213 @@
+//! The projector: carries out what the feed decides on the node's database (DESIGN 6.4), one transaction
+//! at a time. The database may be down, slow or wrong: nothing of the quorum waits for it.
+
+mod batches;
+mod store_job;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dmq_log::{Disk, LogReader};
+use dmq_metadata::MetadataIndex;
+use dmq_raft::LogIndex;
+use dmq_replica::{DriverInput, FeedInput, FeedStart, FeedWork, ProjectorFeed, StoreResult};
+use dmq_store::{Owner, StopReason};
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::queue::Sender;
+use crate::threads::Work;
+use store_job::{Done, Opened, StoreBox};
+
+/// First pause after the database was not reachable; doubled up to [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two attempts.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Pause between two transactions while nobody waits for them: 20 a second keep the rows of a follower
+/// fresh at a fraction of the work.
+const PACE_UNWATCHED: Duration = Duration::from_millis(50);
+
+/// What the projector works with.
+pub struct ProjectorContext<D: Disk> {
+    /// Whose rows they are.
+    pub owner: Owner,
+    /// `store.url`.
+    pub url: String,
+    /// The node's directory, for the embedded store.
+    pub directory: std::path::PathBuf,
+    /// The log, to judge what is found.
+    pub reader: LogReader<D>,
+    /// Index of the snapshot that the image was loaded from; 0 without one.
+    pub changes_after: MetadataIndex,
+    /// Index of the newest snapshot.
+    pub snapshot_index: watch::Receiver<MetadataIndex>,
+    /// Where positions and health are told.
+    pub driver: Sender<Work>,
+    /// Whether a client may be waiting for a transaction: this node is the controller, or is stopping.
+    pub watched: watch::Receiver<bool>,
+    /// The database knows of entries that the log lost: the process must end.
+    pub lost_entries: Box<dyn Fn(StopReason) + Send + Sync>,
+}
+
+/// Runs until `inputs` is closed.
+pub async fn run<D: Disk>(
+    context: ProjectorContext<D>,
+    feed: ProjectorFeed,
+    inputs: mpsc::Receiver<FeedInput>,
+    mut durable: watch::Receiver<LogIndex>,
+) {
+    let mut projector = Projector {
+        context: Arc::new(context),
+        feed,
+        store: None,
+        job: None,
+        pause: RETRY_PAUSE_MIN,
+        next_work_at: Instant::now(),
+    };
+    projector.open(Duration::ZERO);
+    let mut inputs = inputs;
+    let mut watched = projector.context.watched.clone();
+    loop {
+        let paced = projector.paced_until();
+        tokio::select! {
+            input = inputs.recv() => match input {
+                Some(input) => projector.take(input, &mut inputs),
+                None => return,
+            },
+            Ok(()) = durable.changed() => {
+                let index = *durable.borrow_and_update();
+                projector.feed.handle(FeedInput::Durable(index));
+            }
+            done = finish(&mut projector.job) => projector.done(done),
+            Ok(()) = watched.changed() => {}
+            () = wait_until(paced), if paced.is_some() => {}
+        }
+        projector.go_on();
+    }
+}
+
+/// The end of the running job; never, if there is none.
+async fn finish(job: &mut Option<BoxFuture<'static, Done>>) -> Done {
+    match job {
+        Some(running) => {
+            let done = running.await;
+            *job = None;
+            done
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}
+
+struct Projector<D: Disk> {
+    context: Arc<ProjectorContext<D>>,
+    feed: ProjectorFeed,
+    /// The store while no job has it.
+    store: Option<StoreBox>,
+    job: Option<BoxFuture<'static, Done>>,
+    pause: Duration,
+    next_work_at: Instant,
+}
+
+impl<D: Disk> Projector<D> {
+    /// Takes an input and all that wait behind it.
+    fn take(&mut self, first: FeedInput, rest: &mut mpsc::Receiver<FeedInput>) {
+        let mut next = Some(first);
+        while let Some(input) = next {
+            self.feed.handle(input);
+            next = rest.try_recv().ok();
+        }
+    }
+
+    /// Until when the next transaction is put off, if there is one to put off.
+    fn paced_until(&self) -> Option<Instant> {
+        let later = self.next_work_at > Instant::now();
+        (self.store.is_some() && later && !*self.context.watched.borrow())
+            .then_some(self.next_work_at)
+    }
+
+    /// Gives the store what the feed wants done, and the driver what has changed.
+    fn go_on(&mut self) {
+        if self.paced_until().is_none()
+            && let Some(store) = self.store.take()
+        {
+            match self.feed.next_work() {
+                Some(work) => self.work(store, work),
+                None => self.store = Some(store),
+            }
+        }
+        if let Some(report) = self.feed.report() {
+            self.context.driver.push_always(Work::Input(DriverInput::Projection(report)));
+        }
+    }
+
+    fn work(&mut self, store: StoreBox, work: FeedWork) {
+        self.next_work_at = Instant::now() + PACE_UNWATCHED;
+        let snapshot = *self.context.snapshot_index.borrow();
+        self.job = Some(match work {
+            FeedWork::Apply(batch) => match batches::batch_of(&batch, snapshot) {
+                Some(batch) => store_job::apply(store, batch),
+                None => store_job::nothing(store),
+            },
+            FeedWork::Rebuild(view) => {
+                let at = batches::checkpoint_of(&view, snapshot);
+                store_job::rebuild(store, view.image, at)
+            }
+        });
+    }
+
+    fn open(&mut self, pause: Duration) {
+        self.job = Some(store_job::open(Arc::clone(&self.context), pause));
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Opened(opened) => self.opened(opened),
+            Done::Worked(Ok(store)) => {
+                self.store = Some(store);
+                self.feed.handle(FeedInput::Stored(StoreResult::Done));
+            }
+            Done::Worked(Err(error)) if error.retryable() => {
+                tracing::warn!(%error, "the projection is interrupted");
+                self.feed.handle(FeedInput::Stored(StoreResult::Unavailable(error.to_string())));
+                self.open(RETRY_PAUSE_MIN);
+            }
+            Done::Worked(Err(error)) => {
+                tracing::error!(%error, "the projection stops; the quorum goes on without it");
+                self.feed.handle(FeedInput::Stored(StoreResult::Stopped(error.to_string())));
+            }
+        }
+    }
+
+    fn opened(&mut self, opened: Opened) {
+        match opened {
+            Opened::Ready(store, start) => {
+                self.pause = RETRY_PAUSE_MIN;
+                self.store = Some(store);
+                self.feed.handle(FeedInput::Start(start));
+            }
+            Opened::Unavailable(error) => {
+                // The first failure is news, the ones after it are not.
+                if self.pause == RETRY_PAUSE_MIN {
+                    tracing::warn!(%error, "the database is not available; trying again");
+                }
+                self.pause = (self.pause * 2).min(RETRY_PAUSE_MAX);
+                self.open(self.pause);
+            }
+            Opened::Stopped(reason) => {
+                tracing::error!(reason, "the projection is off; the quorum goes on without it");
+                self.feed.handle(FeedInput::Start(FeedStart::Stop(reason)));
+            }
+            Opened::LostEntries(reason) => {
+                self.feed.handle(FeedInput::Start(FeedStart::Stop(reason.to_string())));
+                (self.context.lost_entries)(reason);
+            }
+        }
+    }
+}

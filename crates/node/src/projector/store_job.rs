@@ -1,0 +1,101 @@
+//! One piece of work on the store, as a future that owns the store and gives it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dmq_log::Disk;
+use dmq_metadata::{Image, MetadataIndex, Term};
+use dmq_raft::LogIndex;
+use dmq_replica::FeedStart;
+use dmq_store::{Batch, Checkpoint, LogView, Prepared, StateStore, StopReason, StoreError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::ProjectorContext;
+
+/// An open store.
+pub(super) type StoreBox = Box<dyn StateStore>;
+
+/// How a job ended.
+pub(super) enum Done {
+    /// The store was looked at.
+    Opened(Opened),
+    /// A transaction; after an error the store is opened anew.
+    Worked(Result<StoreBox, StoreError>),
+}
+
+/// What the store is good for.
+pub(super) enum Opened {
+    /// It is ours.
+    Ready(StoreBox, FeedStart),
+    /// It is not there now.
+    Unavailable(StoreError),
+    /// It is not ours, or cannot be used.
+    Stopped(String),
+    /// It knows entries that the log has lost.
+    LostEntries(StopReason),
+}
+
+/// Opens the store after a pause, and compares it with the log.
+pub(super) fn open<D: Disk>(
+    context: Arc<ProjectorContext<D>>,
+    pause: Duration,
+) -> BoxFuture<'static, Done> {
+    async move {
+        tokio::time::sleep(pause).await;
+        Done::Opened(match dmq_store::open(&context.url, &context.directory) {
+            Ok(store) => prepare(store, &context).await,
+            Err(error) => Opened::Stopped(error.to_string()),
+        })
+    }
+    .boxed()
+}
+
+async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) -> Opened {
+    let term_at = |index: MetadataIndex| {
+        context.reader.term_at(LogIndex(index.0)).map(|term| Term(term.0))
+    };
+    let log = LogView {
+        changes_after: context.changes_after,
+        last: MetadataIndex(context.reader.last().index.0),
+        term_at: &term_at,
+    };
+    match dmq_store::prepare(&mut *store, &context.owner, &log).await {
+        Ok(Prepared::Resume { from }) => {
+            let at = LogIndex(from.0).previous();
+            Opened::Ready(store, FeedStart::Resume { at })
+        }
+        Ok(Prepared::Rebuild) => Opened::Ready(store, FeedStart::Rebuild),
+        Ok(Prepared::Refused(refusal)) => Opened::Stopped(refusal.to_string()),
+        Ok(Prepared::Stop(reason)) => Opened::LostEntries(reason),
+        Err(error) if error.retryable() => Opened::Unavailable(error),
+        Err(error) => Opened::Stopped(error.to_string()),
+    }
+}
+
+/// Writes a batch.
+pub(super) fn apply(mut store: StoreBox, batch: Batch) -> BoxFuture<'static, Done> {
+    async move {
+        let result = store.apply(&batch).await;
+        Done::Worked(result.map(|()| store))
+    }
+    .boxed()
+}
+
+/// Copies an image.
+pub(super) fn rebuild(
+    mut store: StoreBox,
+    image: Image,
+    at: Checkpoint,
+) -> BoxFuture<'static, Done> {
+    async move {
+        let result = store.rebuild(&image, &at).await;
+        Done::Worked(result.map(|()| store))
+    }
+    .boxed()
+}
+
+/// Nothing to write.
+pub(super) fn nothing(store: StoreBox) -> BoxFuture<'static, Done> {
+    std::future::ready(Done::Worked(Ok(store))).boxed()
+}

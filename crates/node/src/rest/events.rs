@@ -1,0 +1,149 @@
+//! The node's own view of the quorum as a stream of events: needs no majority.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use dmq_api::rest::query::EventsQuery;
+use dmq_api::rest::quorum::{EventHistory, QuorumEvent, RecordedEvent};
+use futures::Stream;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, HeaderName};
+use tokio::sync::watch;
+
+use super::error::ApiError;
+use super::extract::Params;
+use super::state::App;
+use super::{convert, respond};
+use crate::handle::NodeStatus;
+
+/// Events that are kept: with 100 bytes each, 25 KiB.
+const KEPT_MAX: usize = 256;
+/// A silent stream says every second that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// The latest events, and a signal for whoever follows.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    kept: Mutex<VecDeque<RecordedEvent>>,
+    latest: watch::Sender<Option<RecordedEvent>>,
+}
+
+impl EventLog {
+    /// A log that begins with this status.
+    pub(super) fn new(status: &NodeStatus) -> Self {
+        let log = Self {
+            kept: Mutex::default(),
+            latest: watch::Sender::new(None),
+        };
+        log.record(event_of(status), convert::now_ms());
+        log
+    }
+
+    /// Records every change of `status` until its sender is gone. Then the streams end.
+    pub(super) async fn follow(self: Arc<Self>, mut status: watch::Receiver<Arc<NodeStatus>>) {
+        loop {
+            let event = event_of(&status.borrow_and_update());
+            self.record(event, convert::now_ms());
+            if status.changed().await.is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Ends all streams: for an orderly stop.
+    pub(super) fn close(&self) {
+        self.latest.send_replace(None);
+    }
+
+    /// Keeps an event that differs from the one before.
+    fn record(&self, event: QuorumEvent, timestamp: i64) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = kept.back();
+        if last.is_some_and(|last| last.event == event) {
+            return;
+        }
+        let sequence = last.map_or(0, |last| last.sequence) + 1;
+        let recorded = RecordedEvent {
+            sequence,
+            timestamp,
+            event,
+        };
+        if kept.len() == KEPT_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(recorded.clone());
+        self.latest.send_replace(Some(recorded));
+    }
+
+    fn history(&self) -> EventHistory {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        EventHistory {
+            events: kept.iter().cloned().collect(),
+        }
+    }
+
+    /// The present event, then every later one. A slow reader misses what was overtaken, never the newest.
+    fn stream(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+        let mut latest = self.latest.subscribe();
+        latest.mark_changed();
+        futures::stream::unfold(latest, |mut latest| async move {
+            latest.changed().await.ok()?;
+            let recorded = latest.borrow_and_update().clone()?;
+            Some((Ok(to_sse(&recorded)), latest))
+        })
+    }
+}
+
+fn event_of(status: &NodeStatus) -> QuorumEvent {
+    QuorumEvent {
+        state: convert::state(status.state),
+        term: status.term.0,
+        leader_id: status.leader.map(|leader| leader.0),
+        membership_index: status.membership_index.0,
+        incarnation: status.incarnation.to_string(),
+        stopping: status.stopping,
+    }
+}
+
+fn to_sse(recorded: &RecordedEvent) -> Event {
+    // Numbers, texts and flags cannot fail to become JSON.
+    let data = serde_json::to_string(recorded).unwrap_or_default();
+    Event::default()
+        .id(recorded.sequence.to_string())
+        .event("quorum")
+        .data(data)
+}
+
+/// The node's own view of the quorum: the recent history, or with `follow` server-sent events named
+/// `quorum` on connect and on change, and a comment every second.
+#[utoipa::path(
+    get, path = "/api/v1/metadata/quorum/events", tag = "quorum", operation_id = "getQuorumEvents",
+    params(EventsQuery),
+    responses((status = 200, description = "The history", content(
+        (EventHistory = "application/json"),
+        (RecordedEvent = "text/event-stream"),
+    )))
+)]
+pub(super) async fn quorum_events(
+    State(app): State<App>,
+    Params(query): Params<EventsQuery>,
+) -> Result<Response, ApiError> {
+    if query.follow != Some(true) {
+        return respond::json(&app.events.history());
+    }
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
+    let mut response = Sse::new(app.events.stream())
+        .keep_alive(keep_alive)
+        .into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold back what is news.
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
+    headers.insert(unbuffered, HeaderValue::from_static("no"));
+    Ok(response)
+}

@@ -1,0 +1,97 @@
+//! The applier's thread: applies committed entries and publishes the view.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use dmq_log::Disk;
+use dmq_metadata::{FeatureLevel, MetadataIndex, StateHash, Term};
+use dmq_replica::{Applier, ApplierInput, ApplierOutput, FeedInput};
+
+use super::Work;
+use crate::handle::View;
+use crate::queue::{Receiver, Sender};
+
+/// State hashes that are kept for `GET /state-hash?index=`: one for every entry, 40 bytes each.
+const HASHES_KEPT: usize = 8_192;
+
+/// The hashes of the newest entries.
+#[derive(Debug, Default)]
+pub struct HashRing(Mutex<VecDeque<(MetadataIndex, StateHash, FeatureLevel)>>);
+
+impl HashRing {
+    /// The hash after the entry at `index`, if it is kept.
+    pub fn at(&self, index: MetadataIndex) -> Option<(StateHash, FeatureLevel)> {
+        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = ring.binary_search_by_key(&index, |(index, ..)| *index).ok()?;
+        ring.get(position).map(|(_, hash, level)| (*hash, *level))
+    }
+
+    fn note(&self, feed: &FeedInput) {
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match feed {
+            FeedInput::Changes { sets, .. } => {
+                ring.extend(sets.iter().map(|set| {
+                    (MetadataIndex(set.id.index.0), set.state_hash, set.feature_level)
+                }));
+                let surplus = ring.len().saturating_sub(HASHES_KEPT);
+                ring.drain(..surplus);
+            }
+            FeedInput::Replaced(_) => ring.clear(),
+            FeedInput::Start(_) | FeedInput::Durable(_) | FeedInput::Stored(_) => {}
+        }
+    }
+}
+
+/// Where the applier's outputs go.
+pub struct ApplierPorts {
+    /// The published view.
+    pub view: Arc<ArcSwap<View>>,
+    /// The kept hashes.
+    pub hashes: Arc<HashRing>,
+    /// To the projector feed.
+    pub feed: tokio::sync::mpsc::Sender<FeedInput>,
+    /// To the driver.
+    pub driver: Sender<Work>,
+}
+
+/// Runs until the queue is closed.
+pub fn run<D: Disk>(mut applier: Applier<D>, inbox: &Receiver<ApplierInput>, ports: &ApplierPorts) {
+    let mut batch = Vec::new();
+    let mut idle = true;
+    loop {
+        // With work at hand only what has arrived already is taken along.
+        let deadline = (!idle).then(Instant::now);
+        if !inbox.drain_until(&mut batch, deadline) {
+            return;
+        }
+        batch.drain(..).for_each(|input| applier.push(input));
+        match applier.work() {
+            None => idle = true,
+            Some(output) => {
+                idle = false;
+                hand_on(output, ports);
+            }
+        }
+    }
+}
+
+/// The view as REST handlers read it.
+pub fn published(view: &dmq_replica::View) -> View {
+    View { image: view.image.clone(), term: Term(view.last.term.0) }
+}
+
+/// The view first: whoever is answered because of this output must find it.
+fn hand_on(output: ApplierOutput, ports: &ApplierPorts) {
+    if let Some(view) = output.view {
+        ports.view.store(Arc::new(published(&view)));
+    }
+    if let Some(feed) = output.feed {
+        ports.hashes.note(&feed);
+        drop(ports.feed.blocking_send(feed));
+    }
+    if !output.driver.is_empty() {
+        ports.driver.push_all_always(output.driver.into_iter().map(Work::Input));
+    }
+}
