@@ -23,6 +23,8 @@ pub struct Raft {
     /// Term and vote; durable once [`Durability`] says so.
     pub(crate) hard: HardState,
     pub(crate) standing: Standing,
+    /// The next write must carry `hard`, although this process did not change it.
+    pub(crate) hard_unwritten: bool,
     /// The known leader of the current term; oneself when leading.
     pub(crate) leader: Option<MemberId>,
     /// Ticks since the leader was heard, a vote was given, or the last campaign began.
@@ -55,8 +57,8 @@ impl Raft {
         let mut rng = Rng::new(config.seed);
         let forwarded = ForwardedReads::new(rng.next());
         let timeout_ticks = config.election_ticks + rng.below(config.election_ticks);
+        let (hard, written) = (restored.entered(), restored.hard_state);
         let Restored {
-            hard_state: hard,
             commit,
             applied,
             snapshot,
@@ -67,6 +69,7 @@ impl Raft {
             config,
             rng,
             hard,
+            hard_unwritten: hard != written,
             standing: Standing::Follower,
             leader: None,
             elapsed_ticks: 0,
@@ -185,6 +188,11 @@ impl Raft {
     /// The configuration in force, and the index of its entry.
     pub fn configuration(&self) -> &(LogIndex, Configuration) {
         self.configurations.active()
+    }
+
+    /// Messages dropped because they were malformed or addressed to somebody else.
+    pub fn ignored_messages(&self) -> u64 {
+        self.ignored_messages
     }
 
     /// Term of the entry at `index`, from the log's start point to its last entry.
@@ -378,7 +386,10 @@ impl Raft {
 
     /// What every step ends with: bookkeeping of its write, and news for the shell.
     fn conclude(&mut self, fx: &mut Effects) {
-        if fx.persist.is_some() {
+        if let Some(write) = &mut fx.persist {
+            if std::mem::take(&mut self.hard_unwritten) {
+                write.hard_state = Some(self.hard);
+            }
             self.durability.record(self.log.last().index);
         }
         if self.commit > self.handed {

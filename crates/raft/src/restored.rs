@@ -7,7 +7,8 @@ use crate::{Configuration, EntryId, EntryKind, HardState, LogIndex, Term};
 /// The durable state of a member, as recovered. A [`Default`] one is a freshly formatted directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Restored {
-    /// Term and vote.
+    /// Term and vote. Only a start point that repeats the installation of a snapshot may be of a later
+    /// term; the core then enters that term, and says so with its next write.
     pub hard_state: HardState,
     /// Position before the first entry of the log.
     pub start: EntryId,
@@ -28,14 +29,10 @@ impl Restored {
     /// Asserts what a correct recovery guarantees.
     pub(crate) fn check(&self) {
         let last = LogIndex(self.start.index.0 + self.entries.len() as u64);
-        let newest = self
-            .entries
-            .iter()
-            .map(|entry| entry.term)
-            .max()
-            .unwrap_or(self.start.term);
+        let newest = self.entries.iter().map(|entry| entry.term).max();
+        let entered = self.hard_state.term.max(self.start.term);
         assert!(
-            newest <= self.hard_state.term,
+            newest.unwrap_or_default() <= entered,
             "an entry is of a later term than the hard state"
         );
         assert!(
@@ -60,6 +57,20 @@ impl Restored {
                     "a snapshot covers what is committed"
                 );
             }
+        }
+    }
+
+    /// Term and vote to begin with. A crash between a snapshot's file and its start point leaves a
+    /// file of a term that was never written: whoever holds it has entered that term, and has not
+    /// voted in it, because votes are durable before they are given.
+    pub(crate) fn entered(&self) -> HardState {
+        if self.start.term > self.hard_state.term {
+            HardState {
+                term: self.start.term,
+                vote: None,
+            }
+        } else {
+            self.hard_state
         }
     }
 

@@ -1,0 +1,43 @@
+//! The untimed walker over the consensus core. `DMQ_WALKER_SECONDS` sets how long it walks beyond the
+//! least number of walks; `DMQ_WALKER_SEED` replays one walk, or the first of many.
+#![allow(clippy::print_stdout, reason = "the figures of a run are its result")]
+
+use std::time::Duration;
+
+use dmq_testkit::walker::{Budget, walk, walk_many};
+
+#[test]
+fn walks_keep_the_properties_of_raft() {
+    let first_seed = number("DMQ_WALKER_SEED").unwrap_or(1);
+    let time = Duration::from_secs(number("DMQ_WALKER_SECONDS").unwrap_or(5));
+    let totals = walk_many(
+        first_seed,
+        Budget {
+            walks_min: 2_000,
+            time,
+        },
+    );
+    let totals = totals.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{totals}");
+    let never = totals.coverage.never();
+    assert!(
+        never.is_empty(),
+        "these were never met in {} walks: {never:?}",
+        totals.walks
+    );
+}
+
+#[test]
+fn a_seed_is_a_walk() {
+    for seed in 0..20 {
+        assert_eq!(walk(seed), walk(seed), "seed {seed}");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .expect("the walker's variables hold whole numbers"),
+    )
+}
