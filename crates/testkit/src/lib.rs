@@ -3,5 +3,5 @@
 
 pub mod checkers;
 pub mod harness;
-pub mod walker;
 pub mod sim;
+pub mod walker;
