@@ -60,6 +60,7 @@ impl<D: Disk> DataDir<D> {
         }
         let lock = take_lock(disk, root)?;
         let file = read_identity(disk, root)?;
+        sync_names(disk, root)?;
         let inner = Inner {
             disk: disk.clone(),
             root: root.into(),
@@ -110,7 +111,7 @@ impl<D: Disk> DataDir<D> {
     /// Agreeing again to the same is not an error.
     pub fn pin(&self, digest: [u8; 32]) -> Result<(), DataDirError> {
         match self.pinned()? {
-            Some(pinned) if pinned == digest => Ok(()),
+            Some(pinned) if pinned == digest => sync_names(self.disk(), self.path()),
             Some(pinned) => Err(DataDirError::Pinned { pinned, digest }),
             None => pin::write(self.disk(), &self.inner.root.join(PIN), digest),
         }
@@ -166,6 +167,12 @@ pub(crate) fn is_formatted<D: Disk>(disk: &D, root: &Path) -> Result<bool, DataD
         disk::exists(disk, &path).map_err(|error| DataDirError::io("open", &path, &error))
     };
     Ok(check(IDENTITY)? && !check(FORMATTING)?)
+}
+
+/// What a killed process renamed or removed is seen by everybody, but may not be durable yet.
+fn sync_names<D: Disk>(disk: &D, root: &Path) -> Result<(), DataDirError> {
+    disk.sync_dir(root)
+        .map_err(|error| DataDirError::io("sync", root, &error))
 }
 
 /// Takes the lock, or says who cannot have it.

@@ -4,13 +4,14 @@
 //!
 //! 1. Scan: walk frame to frame; S = the largest `synced_to` that any header names, those behind the first
 //!    bad frame included. A first bad frame at or below S, or in an older segment, is corruption.
-//! 2. The first bad frame and all behind it become zeros; sync.
-//! 3. The good frames beyond S are written again in place, byte for byte; sync. They may be in the page
+//! 2. The names of the segments are synced: a process that was killed may have left a new one unsynced.
+//! 3. The first bad frame and all behind it become zeros; sync.
+//! 4. The good frames beyond S are written again in place, byte for byte; sync. They may be in the page
 //!    cache only (a process that died of a failed sync leaves them so), and the core must not learn of what
 //!    is not durable.
-//! 4. An empty frame follows, so that the last good one is known to be durable.
+//! 5. An empty frame follows, so that the last good one is known to be durable.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dmq_raft::{Configuration, EntryId, EntryMeta, HardState, LogIndex};
@@ -102,6 +103,7 @@ pub(crate) fn recover<D: Disk>(dir: &DataDir<D>) -> Result<Found<D::File>, OpenE
     let path = dir.log_path();
     let file = dir.identity_file();
     let scan = scan(dir.disk(), &path, file, Access::Write, &mut |_| {})?;
+    sync_names(dir.disk(), &path)?;
     let no_segment = || Corruption {
         file: path.clone(),
         offset: 0,
@@ -150,6 +152,12 @@ fn recovered(contents: &Contents, report: RecoveryReport) -> Recovered {
         entries: contents.entry_metas(),
         report,
     }
+}
+
+/// A process that was killed between a rename and the sync of the directory left a name that everybody sees
+/// and that is not durable. Nothing may be appended behind such a name.
+fn sync_names<D: Disk>(disk: &D, dir: &Path) -> Result<(), IoFailure> {
+    disk.sync_dir(dir).map_err(IoFailure::on("sync", dir))
 }
 
 fn clear_tail<F: DiskFile>(

@@ -65,6 +65,11 @@ impl<D: Disk> SnapshotStore<D> {
                     .map_err(SnapshotError::on("remove", &path))?;
             }
         }
+        // A killed process may have left the name of a whole snapshot unsynced.
+        store
+            .disk()
+            .sync_dir(&store.path)
+            .map_err(SnapshotError::on("sync", &store.path))?;
         Ok(store)
     }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use dmq_log::sim::SimDisk;
 use dmq_log::{
-    DataDir, Disk, FormatOptions, Identity, Incarnation, Log, LogOptions, OpenError, Recovered,
+    DataDir, DataDirError, Disk, FormatOptions, Identity, Incarnation, Log, LogOptions, OpenError,
+    Recovered,
 };
 use dmq_raft::{
     Configuration, DirectoryId, Entry, EntryId, EntryKind, HardState, IoSeq, LogIndex, MemberId,
@@ -15,18 +16,18 @@ use dmq_raft::{
 };
 
 /// Eight blocks, so that switches are frequent.
-pub const SEGMENT_BYTES: u64 = 32 << 10;
-pub const ROOT: &str = "/data/node-1";
+pub(crate) const SEGMENT_BYTES: u64 = 32 << 10;
+pub(crate) const ROOT: &str = "/data/node-1";
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(ROOT)
 }
 
-pub fn log_dir() -> PathBuf {
+pub(crate) fn log_dir() -> PathBuf {
     root().join("log")
 }
 
-pub fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         cluster_id: "dmq".into(),
         incarnation: Incarnation {
@@ -38,7 +39,7 @@ pub fn identity() -> Identity {
     }
 }
 
-pub fn format_options(segment_bytes: u64) -> FormatOptions {
+pub(crate) fn format_options(segment_bytes: u64) -> FormatOptions {
     FormatOptions {
         if_empty: false,
         segment_bytes,
@@ -46,28 +47,37 @@ pub fn format_options(segment_bytes: u64) -> FormatOptions {
 }
 
 /// A formatted directory on a disk of its own.
-pub fn formatted(segment_bytes: u64) -> SimDisk {
+pub(crate) fn formatted(segment_bytes: u64) -> SimDisk {
     let disk = SimDisk::new(7);
     DataDir::format(&disk, root(), &identity(), &format_options(segment_bytes)).unwrap();
     disk
 }
 
-pub fn open<D: Disk>(disk: &D, root: &Path) -> Result<(Log<D>, Recovered), OpenError> {
-    Log::open(&DataDir::open(disk, root).unwrap(), LogOptions::default())
+/// Opens directory and log. A damaged log is an error of the log, not of the directory.
+pub(crate) fn open<D: Disk>(disk: &D, root: &Path) -> Result<(Log<D>, Recovered), OpenFailed> {
+    let dir = DataDir::open(disk, root).map_err(OpenFailed::Dir)?;
+    Log::open(&dir, LogOptions::default()).map_err(OpenFailed::Log)
 }
 
-pub fn open_sim(disk: &SimDisk) -> (Log<SimDisk>, Recovered) {
+/// Why [`open`] failed.
+#[derive(Debug)]
+pub(crate) enum OpenFailed {
+    Dir(DataDirError),
+    Log(OpenError),
+}
+
+pub(crate) fn open_sim(disk: &SimDisk) -> (Log<SimDisk>, Recovered) {
     open(disk, root()).unwrap()
 }
 
-pub fn member(node: u32) -> MemberId {
+pub(crate) fn member(node: u32) -> MemberId {
     MemberId {
         node: NodeId(node),
         directory: DirectoryId(u128::from(node) + 0xd0),
     }
 }
 
-pub fn voters(nodes: &[u32]) -> Configuration {
+pub(crate) fn voters(nodes: &[u32]) -> Configuration {
     let voters: BTreeSet<_> = nodes.iter().copied().map(member).collect();
     Configuration {
         voters,
@@ -75,7 +85,7 @@ pub fn voters(nodes: &[u32]) -> Configuration {
     }
 }
 
-pub fn hard_state(term: u64) -> HardState {
+pub(crate) fn hard_state(term: u64) -> HardState {
     HardState {
         term: Term(term),
         vote: Some(member(1)),
@@ -83,12 +93,12 @@ pub fn hard_state(term: u64) -> HardState {
 }
 
 /// A payload that differs from all others.
-pub fn payload(index: u64, term: u64, len: usize) -> Vec<u8> {
+pub(crate) fn payload(index: u64, term: u64, len: usize) -> Vec<u8> {
     let text = format!("entry {index} of term {term};");
     text.bytes().cycle().take(len).collect()
 }
 
-pub fn command(index: u64, term: u64, len: usize) -> Entry {
+pub(crate) fn command(index: u64, term: u64, len: usize) -> Entry {
     let (kind, payload) = (EntryKind::Command, payload(index, term, len).into());
     Entry {
         index: LogIndex(index),
@@ -98,7 +108,7 @@ pub fn command(index: u64, term: u64, len: usize) -> Entry {
     }
 }
 
-pub fn configuration(index: u64, term: u64, nodes: &[u32]) -> Entry {
+pub(crate) fn configuration(index: u64, term: u64, nodes: &[u32]) -> Entry {
     let (kind, payload) = (EntryKind::Configuration, voters(nodes).encode());
     Entry {
         index: LogIndex(index),
@@ -108,7 +118,7 @@ pub fn configuration(index: u64, term: u64, nodes: &[u32]) -> Entry {
     }
 }
 
-pub fn nothing() -> Persist {
+pub(crate) fn nothing() -> Persist {
     Persist {
         io: IoSeq(1),
         hard_state: None,
@@ -119,7 +129,7 @@ pub fn nothing() -> Persist {
 }
 
 /// Entries `first..=last` of one term, with that term made durable before.
-pub fn commands(first: u64, last: u64, term: u64, len: usize) -> Persist {
+pub(crate) fn commands(first: u64, last: u64, term: u64, len: usize) -> Persist {
     let entries = (first..=last)
         .map(|index| command(index, term, len))
         .collect();
@@ -130,14 +140,14 @@ pub fn commands(first: u64, last: u64, term: u64, len: usize) -> Persist {
     }
 }
 
-pub fn truncate(from: u64) -> Persist {
+pub(crate) fn truncate(from: u64) -> Persist {
     Persist {
         truncate_from: Some(LogIndex(from)),
         ..nothing()
     }
 }
 
-pub fn start_at(index: u64, term: u64, nodes: &[u32]) -> Persist {
+pub(crate) fn start_at(index: u64, term: u64, nodes: &[u32]) -> Persist {
     let last = EntryId::new(Term(term), LogIndex(index));
     let start = StartPoint {
         last,
@@ -151,7 +161,7 @@ pub fn start_at(index: u64, term: u64, nodes: &[u32]) -> Persist {
 }
 
 /// All entries that a log holds, through its reader.
-pub fn entries<D: Disk>(log: &Log<D>) -> Vec<Entry> {
+pub(crate) fn entries<D: Disk>(log: &Log<D>) -> Vec<Entry> {
     let reader = log.reader();
     let (mut next, last) = (log.start().index.next(), log.last().index);
     let mut all = Vec::new();
@@ -166,18 +176,18 @@ pub fn entries<D: Disk>(log: &Log<D>) -> Vec<Entry> {
 
 /// What the log must hold, in the simplest form that can say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Model {
-    pub hard_state: HardState,
-    pub start: EntryId,
-    pub start_configuration: (LogIndex, Configuration),
+pub(crate) struct Model {
+    pub(crate) hard_state: HardState,
+    pub(crate) start: EntryId,
+    pub(crate) start_configuration: (LogIndex, Configuration),
     /// The entries behind `start`.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// The highest position that was given up; entries up to here may be gone, or not.
-    pub purged: LogIndex,
+    pub(crate) purged: LogIndex,
 }
 
 /// The smallest parts of a write: a crash may keep any number of them from the front.
-pub fn parts(persist: &Persist) -> Vec<Persist> {
+pub(crate) fn parts(persist: &Persist) -> Vec<Persist> {
     let mut parts = Vec::new();
     if persist.hard_state.is_some() {
         parts.push(Persist {
@@ -206,11 +216,11 @@ pub fn parts(persist: &Persist) -> Vec<Persist> {
 }
 
 impl Model {
-    pub fn last(&self) -> EntryId {
+    pub(crate) fn last(&self) -> EntryId {
         self.entries.last().map_or(self.start, Entry::id)
     }
 
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+    pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
         if index == self.start.index {
             return Some(self.start.term);
         }
@@ -220,7 +230,7 @@ impl Model {
             .map(|entry| entry.term)
     }
 
-    pub fn append(&mut self, persist: &Persist) {
+    pub(crate) fn append(&mut self, persist: &Persist) {
         self.hard_state = persist.hard_state.unwrap_or(self.hard_state);
         if let Some(start) = &persist.start {
             self.start_at(start);
@@ -241,7 +251,7 @@ impl Model {
         }
     }
 
-    pub fn configuration_at(&self, index: LogIndex) -> (LogIndex, Configuration) {
+    pub(crate) fn configuration_at(&self, index: LogIndex) -> (LogIndex, Configuration) {
         let newest = self
             .entries
             .iter()
@@ -252,7 +262,11 @@ impl Model {
     }
 
     /// Why a recovered log is not this one; it may have given up what was purged.
-    pub fn difference<D: Disk>(&self, log: &Log<D>, recovered: &Recovered) -> Option<String> {
+    pub(crate) fn difference<D: Disk>(
+        &self,
+        log: &Log<D>,
+        recovered: &Recovered,
+    ) -> Option<String> {
         let start = recovered.start;
         if recovered.hard_state != self.hard_state || log.hard_state() != self.hard_state {
             return Some(format!(
