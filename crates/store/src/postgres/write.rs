@@ -1,0 +1,472 @@
+//! Rows and position as PostgreSQL's parameters: one array per column, one statement per table.
+//!
+//! Lists of brokers travel as array literals in text, since arrays of arrays must not be ragged. Times travel as
+//! milliseconds.
+
+use std::fmt::Write;
+
+use dmq_metadata::{BrokerId, LeaderRecovery, Rack};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::row::{fingerprint_text, nonce_text, outcome_bytes, signed};
+use crate::{Checkpoint, Owner, RowChanges, SCHEMA_VERSION};
+
+const DELETE_CONFIGS: &str = "DELETE FROM topic_configs WHERE topic_id = ANY ($1)";
+const DELETE_TOPICS: &str = "DELETE FROM topics WHERE topic_id = ANY ($1)";
+const DELETE_PARTITIONS: &str = "DELETE FROM partitions WHERE topic_id = ANY ($1)";
+const DELETE_BROKERS: &str = "DELETE FROM brokers WHERE broker_id = ANY ($1)";
+const DELETE_DEDUP: &str = "
+    DELETE FROM request_dedup d
+    USING UNNEST($1::text[], $2::text[]) AS gone (principal, idempotency_key)
+    WHERE d.principal = gone.principal AND d.idempotency_key = gone.idempotency_key";
+const PUT_TOPICS: &str = "
+    INSERT INTO topics
+        (topic_id, name, partition_count, replication_factor, created_at, created_index)
+    SELECT id, name, partitions, factor, to_timestamp(created_at_ms / 1000.0), created_index
+    FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+        AS new (id, name, partitions, factor, created_at_ms, created_index)
+    ON CONFLICT (topic_id) DO UPDATE SET
+        name = excluded.name,
+        partition_count = excluded.partition_count,
+        replication_factor = excluded.replication_factor,
+        created_at = excluded.created_at,
+        created_index = excluded.created_index";
+const PUT_CONFIGS: &str = "
+    INSERT INTO topic_configs (topic_id, name, value)
+    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[])
+    ON CONFLICT (topic_id, name) DO UPDATE SET value = excluded.value";
+const PUT_PARTITIONS: &str = "
+    INSERT INTO partitions
+        (topic_id, partition_id, replicas, isr, leader, leader_epoch, partition_epoch, recovering)
+    SELECT topic_id, partition_id, replicas::bigint[], isr::bigint[], leader, leader_epoch, partition_epoch,
+           recovering
+    FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                $8::boolean[])
+        AS new (topic_id, partition_id, replicas, isr, leader, leader_epoch, partition_epoch, recovering)
+    ON CONFLICT (topic_id, partition_id) DO UPDATE SET
+        replicas = excluded.replicas,
+        isr = excluded.isr,
+        leader = excluded.leader,
+        leader_epoch = excluded.leader_epoch,
+        partition_epoch = excluded.partition_epoch,
+        recovering = excluded.recovering";
+const PUT_BROKERS: &str = "
+    INSERT INTO brokers
+        (broker_id, broker_epoch, incarnation_id, host, port, rack, fenced, registered_at, registered_index)
+    SELECT id, epoch, incarnation, host, port, rack, fenced, to_timestamp(registered_at_ms / 1000.0),
+           registered_index
+    FROM UNNEST($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::integer[], $6::text[], $7::boolean[],
+                $8::bigint[], $9::bigint[])
+        AS new (id, epoch, incarnation, host, port, rack, fenced, registered_at_ms, registered_index)
+    ON CONFLICT (broker_id) DO UPDATE SET
+        broker_epoch = excluded.broker_epoch,
+        incarnation_id = excluded.incarnation_id,
+        host = excluded.host,
+        port = excluded.port,
+        rack = excluded.rack,
+        fenced = excluded.fenced,
+        registered_at = excluded.registered_at,
+        registered_index = excluded.registered_index";
+const PUT_DEDUP: &str = "
+    INSERT INTO request_dedup
+        (principal, idempotency_key, fingerprint, entry_index, log_time_ms, outcome)
+    SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[])
+    ON CONFLICT (principal, idempotency_key) DO UPDATE SET
+        fingerprint = excluded.fingerprint,
+        entry_index = excluded.entry_index,
+        log_time_ms = excluded.log_time_ms,
+        outcome = excluded.outcome";
+/// Last statement of a transaction: moves the position, if it is still where we left it and still ours.
+const ADVANCE: &str = "
+    UPDATE node_meta SET
+        last_applied_index = $1,
+        last_applied_term = $2,
+        last_config = $3,
+        last_config_index = $4,
+        feature_level = $5,
+        log_time_ms = $6,
+        state_hash = $7,
+        snapshot_index = $8,
+        updated_at = clock_timestamp()
+    WHERE id = 1
+      AND last_applied_index = coalesce($9, last_applied_index)
+      AND owner_epoch = $10
+      AND directory_id = $11";
+/// Deletes instead of truncating: readers go on, and see the old rows until the commit.
+const DELETE_ALL: &str = "
+    DELETE FROM topics;
+    DELETE FROM topic_configs;
+    DELETE FROM partitions;
+    DELETE FROM brokers;
+    DELETE FROM request_dedup";
+/// Names the owner of an empty database, or raises the epoch of the one that is there.
+const CLAIM: &str = "
+    INSERT INTO node_meta
+        (id, cluster_id, incarnation, incarnation_nonce, node_id, directory_id, schema_version, owner_epoch,
+         last_applied_index, last_applied_term, feature_level, log_time_ms, state_hash, snapshot_index)
+    VALUES (1, $1, $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, $8, 0)
+    ON CONFLICT (id) DO UPDATE SET
+        schema_version = excluded.schema_version,
+        owner_epoch = excluded.owner_epoch,
+        updated_at = clock_timestamp()";
+
+/// Every table and view that bears our mark, and the migrator's table. One statement, hence one transaction.
+const DROP_OURS: &str = "
+    DO $$
+    DECLARE
+        ours record;
+    BEGIN
+        FOR ours IN
+            SELECT c.relname, CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
+            FROM pg_class c
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'v')
+              AND (c.relname = 'dmq_migrations'
+                   OR obj_description(c.oid, 'pg_class') LIKE 'DMQ Metadata:%')
+        LOOP
+            EXECUTE format('DROP %s IF EXISTS %I.%I CASCADE', ours.kind, current_schema(), ours.relname);
+        END LOOP;
+    END
+    $$";
+
+/// Who writes: what the position's row must still say.
+pub(super) struct Writer<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) epoch: u64,
+}
+
+/// Writes rows within a transaction, tables without any left out. Settings of a topic older than `first` may be in the
+/// database: they go before the present ones are written.
+pub(super) async fn write_rows(
+    connection: &mut PgConnection,
+    rows: &RowChanges,
+    first: u64,
+) -> sqlx::Result<()> {
+    delete_topics(connection, rows, first).await?;
+    delete_others(connection, rows).await?;
+    put_topics(connection, rows).await?;
+    put_configs(connection, rows).await?;
+    put_partitions(connection, rows).await?;
+    put_brokers(connection, rows).await?;
+    put_dedup(connection, rows).await
+}
+
+async fn delete_topics(
+    connection: &mut PgConnection,
+    rows: &RowChanges,
+    first: u64,
+) -> sqlx::Result<()> {
+    let rewritten = rows
+        .topics
+        .values()
+        .filter(|topic| topic.created_index.0 < first);
+    let stale_settings = rows
+        .deleted_topics
+        .iter()
+        .copied()
+        .chain(rewritten.map(|topic| topic.id));
+    delete(
+        connection,
+        DELETE_CONFIGS,
+        stale_settings.map(|id| id.0).collect(),
+    )
+    .await?;
+    delete(
+        connection,
+        DELETE_TOPICS,
+        rows.deleted_topics.iter().map(|id| id.0).collect(),
+    )
+    .await?;
+    let partitions = rows.deleted_partitions.iter().map(|id| id.0).collect();
+    delete(connection, DELETE_PARTITIONS, partitions).await
+}
+
+async fn delete(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    ids: Vec<Uuid>,
+) -> sqlx::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(sql)
+        .bind(ids)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn delete_others(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    if !rows.deleted_brokers.is_empty() {
+        let ids: Vec<i64> = rows.deleted_brokers.iter().map(|id| id.0.into()).collect();
+        sqlx::query(DELETE_BROKERS)
+            .bind(ids)
+            .execute(&mut *connection)
+            .await?;
+    }
+    if !rows.deleted_dedup.is_empty() {
+        let principals: Vec<&str> = rows
+            .deleted_dedup
+            .iter()
+            .map(|key| key.principal.as_str())
+            .collect();
+        let keys: Vec<&str> = rows
+            .deleted_dedup
+            .iter()
+            .map(|key| key.key.as_str())
+            .collect();
+        sqlx::query(DELETE_DEDUP)
+            .bind(principals)
+            .bind(keys)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn put_topics(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    if rows.topics.is_empty() {
+        return Ok(());
+    }
+    let topics = || rows.topics.values();
+    sqlx::query(PUT_TOPICS)
+        .bind(topics().map(|row| row.id.0).collect::<Vec<_>>())
+        .bind(topics().map(|row| row.name.as_str()).collect::<Vec<_>>())
+        .bind(
+            topics()
+                .map(|row| i64::from(row.partition_count))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            topics()
+                .map(|row| i64::from(row.replication_factor))
+                .collect::<Vec<_>>(),
+        )
+        .bind(topics().map(|row| row.created_at.0).collect::<Vec<_>>())
+        .bind(
+            topics()
+                .map(|row| signed(row.created_index.0))
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn put_configs(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    let settings: Vec<(Uuid, &str, &str)> = rows
+        .topics
+        .values()
+        .flat_map(|topic| {
+            topic
+                .configs
+                .iter()
+                .map(|(name, value)| (topic.id.0, name, value))
+        })
+        .collect();
+    if settings.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(PUT_CONFIGS)
+        .bind(settings.iter().map(|row| row.0).collect::<Vec<_>>())
+        .bind(settings.iter().map(|row| row.1).collect::<Vec<_>>())
+        .bind(settings.iter().map(|row| row.2).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn put_partitions(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    if rows.partitions.is_empty() {
+        return Ok(());
+    }
+    let partitions = || rows.partitions.values();
+    sqlx::query(PUT_PARTITIONS)
+        .bind(partitions().map(|row| row.topic_id.0).collect::<Vec<_>>())
+        .bind(
+            partitions()
+                .map(|row| i64::from(row.partition_id.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| array_literal(&row.replicas))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| array_literal(&row.isr))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| row.leader.map(|id| i64::from(id.0)))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| i64::from(row.leader_epoch.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| i64::from(row.partition_epoch.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            partitions()
+                .map(|row| row.recovery == LeaderRecovery::Recovering)
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn put_brokers(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    if rows.brokers.is_empty() {
+        return Ok(());
+    }
+    let brokers = || rows.brokers.values();
+    sqlx::query(PUT_BROKERS)
+        .bind(brokers().map(|row| i64::from(row.id.0)).collect::<Vec<_>>())
+        .bind(brokers().map(|row| signed(row.epoch.0)).collect::<Vec<_>>())
+        .bind(
+            brokers()
+                .map(|row| row.incarnation.map(|id| id.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(brokers().map(|row| row.host.as_str()).collect::<Vec<_>>())
+        .bind(brokers().map(|row| i32::from(row.port)).collect::<Vec<_>>())
+        .bind(
+            brokers()
+                .map(|row| row.rack.as_ref().map(Rack::as_str))
+                .collect::<Vec<_>>(),
+        )
+        .bind(brokers().map(|row| row.fenced).collect::<Vec<_>>())
+        .bind(brokers().map(|row| row.registered_at.0).collect::<Vec<_>>())
+        .bind(
+            brokers()
+                .map(|row| signed(row.registered_index.0))
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn put_dedup(connection: &mut PgConnection, rows: &RowChanges) -> sqlx::Result<()> {
+    if rows.dedup.is_empty() {
+        return Ok(());
+    }
+    let entries = || rows.dedup.values();
+    sqlx::query(PUT_DEDUP)
+        .bind(
+            entries()
+                .map(|row| row.key.principal.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            entries()
+                .map(|row| row.key.key.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            entries()
+                .map(|row| fingerprint_text(row.fingerprint))
+                .collect::<Vec<_>>(),
+        )
+        .bind(entries().map(|row| signed(row.index.0)).collect::<Vec<_>>())
+        .bind(
+            entries()
+                .map(|row| signed(row.log_time.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            entries()
+                .map(|row| outcome_bytes(&row.outcome))
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Moves the position within a transaction; `expected` `None`: from wherever it is. `false`: it is not ours any more.
+pub(super) async fn advance(
+    connection: &mut PgConnection,
+    at: &Checkpoint,
+    expected: Option<u64>,
+    writer: &Writer<'_>,
+) -> sqlx::Result<bool> {
+    let configuration = at.configuration.as_ref();
+    let done = sqlx::query(ADVANCE)
+        .bind(signed(at.index.0))
+        .bind(signed(at.term.0))
+        .bind(configuration.map(|configuration| configuration.bytes.as_slice()))
+        .bind(configuration.map(|configuration| signed(configuration.index.0)))
+        .bind(i64::from(at.feature_level.0))
+        .bind(signed(at.log_time.0))
+        .bind(at.state_hash.to_string())
+        .bind(signed(at.snapshot_index.0))
+        .bind(expected.map(signed))
+        .bind(signed(writer.epoch))
+        .bind(writer.owner.directory.0)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes every row but the position.
+pub(super) async fn delete_all(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(DELETE_ALL)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Writes the owner under a new epoch.
+pub(super) async fn claim(connection: &mut PgConnection, writer: &Writer<'_>) -> sqlx::Result<()> {
+    let Writer { owner, epoch } = writer;
+    sqlx::query(CLAIM)
+        .bind(owner.cluster_id.as_str())
+        .bind(signed(owner.incarnation.number))
+        .bind(nonce_text(owner.incarnation.nonce))
+        .bind(i64::from(owner.node.0))
+        .bind(owner.directory.0)
+        .bind(i32::try_from(SCHEMA_VERSION).unwrap_or(i32::MAX))
+        .bind(signed(*epoch))
+        .bind(Checkpoint::before_first().state_hash.to_string())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// `{1,2,3}`.
+fn array_literal(brokers: &[BrokerId]) -> String {
+    let mut literal = String::with_capacity(2 + 4 * brokers.len());
+    literal.push('{');
+    for (position, broker) in brokers.iter().enumerate() {
+        let comma = if position > 0 { "," } else { "" };
+        // Writing into a string does not fail.
+        let _ = write!(literal, "{comma}{broker}");
+    }
+    literal.push('}');
+    literal
+}
+
+/// Deletes every row, the position included, in one transaction.
+pub(super) async fn wipe(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    delete_all(&mut transaction).await?;
+    sqlx::raw_sql("DELETE FROM node_meta")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+/// Drops what we made, in whatever version, and nothing else.
+pub(super) async fn drop_ours(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(DROP_OURS).execute(connection).await.map(drop)
+}
