@@ -10,15 +10,17 @@ mod postgres;
 mod process;
 mod quorum;
 mod rest;
+mod verdict;
 mod wait;
 mod workload;
 
 pub use links::Links;
 pub use node::{Node, server_binary};
-pub use ports::free_port;
+pub use ports::{free_port, free_ports_in_a_row};
 pub use postgres::Postgres;
 pub use process::Process;
 pub use quorum::{Quorum, QuorumOptions};
 pub use rest::{Answer, Rest};
+pub use verdict::check_exactly_once;
 pub use wait::{PATIENCE, wait_until};
 pub use workload::{Load, play_brokers};

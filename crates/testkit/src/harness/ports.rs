@@ -25,3 +25,20 @@ pub fn free_port() -> anyhow::Result<u16> {
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .context("no free port")
 }
+
+/// The first of so many free ports in a row.
+pub fn free_ports_in_a_row(count: u16) -> anyhow::Result<u16> {
+    loop {
+        let first = free_port()?;
+        let rest = (1..count)
+            .map(|_| free_port())
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        if rest
+            .iter()
+            .zip(1..)
+            .all(|(port, step)| *port == first + step)
+        {
+            return Ok(first);
+        }
+    }
+}

@@ -17,7 +17,7 @@ use super::wait::wait_until;
 use crate::checkers::{History, Write};
 
 /// The topic whose partitions the clients change.
-const CHAIN_TOPIC: &str = "load";
+pub(super) const CHAIN_TOPIC: &str = "load";
 
 /// Registers brokers 101, 102 and 103 at the controller and waits until they are unfenced. Give the nodes a long
 /// `broker.session-timeout-ms`, since nobody sends their heartbeats.
@@ -157,7 +157,7 @@ impl Chain {
     /// The next change: the leader alone, and all replicas again.
     fn body(&self) -> Value {
         let alone = json!([self.leader]);
-        let isr = if self.partition_epoch % 2 == 0 {
+        let isr = if self.partition_epoch.is_multiple_of(2) {
             &alone
         } else {
             &self.replicas
@@ -205,7 +205,7 @@ impl Client {
         let mut writes = Vec::new();
         let mut count = 0_u64;
         while !*stopped.borrow() {
-            let write = if count % 2 == 0 {
+            let write = if count.is_multiple_of(2) {
                 self.create(count).await?
             } else {
                 self.update(count).await?

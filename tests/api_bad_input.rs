@@ -1,0 +1,476 @@
+//! Bad input on a real node: it never changes state, never panics, and gets a 4xx that names field, value and rule.
+
+use dmq_testkit::harness::{Answer, Quorum, QuorumOptions, Rest, play_brokers};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// One refused request.
+struct Case {
+    method: Method,
+    path: &'static str,
+    body: String,
+    /// Instead of JSON's.
+    content_type: Option<&'static str>,
+    status: u16,
+    /// What the problem document has to say: field, value, rule.
+    words: &'static [&'static str],
+}
+
+fn case(
+    method: Method,
+    path: &'static str,
+    body: impl ToString,
+    status: u16,
+    words: &'static [&'static str],
+) -> Case {
+    Case {
+        method,
+        path,
+        body: body.to_string(),
+        content_type: None,
+        status,
+        words,
+    }
+}
+
+fn post(
+    path: &'static str,
+    body: impl ToString,
+    status: u16,
+    words: &'static [&'static str],
+) -> Case {
+    case(Method::POST, path, body, status, words)
+}
+
+fn topic(name: &str) -> Value {
+    json!({ "topicName": name, "numPartitions": 1, "replicationFactor": 1 })
+}
+
+/// A single node with brokers and a topic `orders`.
+async fn start() -> anyhow::Result<(Quorum, Rest)> {
+    let options = QuorumOptions {
+        nodes: 1,
+        ..QuorumOptions::default()
+    };
+    let mut quorum = Quorum::start(&options.with("broker.session-timeout-ms", 3_600_000)).await?;
+    let rest = quorum.rest(1)?;
+    play_brokers(&rest).await?;
+    let orders = json!({ "topicName": "orders", "numPartitions": 3, "replicationFactor": 2 });
+    rest.post("/topics", &orders).await?.success()?;
+    Ok((quorum, rest))
+}
+
+/// Everything that a request could have changed.
+async fn state(rest: &Rest) -> anyhow::Result<Value> {
+    let topics = rest
+        .get("/topics?consistency=linearizable")
+        .await?
+        .success()?
+        .json;
+    let orders = rest.get("/topics/orders").await?.success()?.json;
+    let brokers = rest.get("/brokers").await?.success()?.json;
+    let features = rest.get("/features").await?.success()?.json;
+    Ok(json!([topics, orders, brokers, features]))
+}
+
+async fn refuses(rest: &Rest, cases: Vec<Case>) -> anyhow::Result<()> {
+    let before = state(rest).await?;
+    for case in cases {
+        let what = format!("{} {} {:.200}", case.method, case.path, case.body);
+        let path = format!("/api/v1/metadata{}", case.path);
+        let kind = [(
+            "content-type",
+            case.content_type.unwrap_or("application/json"),
+        )];
+        let body = (!case.body.is_empty()).then_some(case.body);
+        let headers = if body.is_some() { &kind[..] } else { &[] };
+        let answer = rest.send(case.method, &path, body, headers).await?;
+        is_problem(&answer, case.status, &what);
+        for word in case.words {
+            assert!(
+                answer.text.contains(word),
+                "{what}: no `{word}` in {}",
+                answer.text
+            );
+        }
+        assert_eq!(state(rest).await?, before, "{what} changed the state");
+    }
+    Ok(())
+}
+
+fn is_problem(answer: &Answer, status: u16, what: &str) {
+    assert_eq!(answer.status, status, "{what}: {}", answer.text);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{what}"
+    );
+    assert_eq!(answer.json["status"], json!(status), "{what}");
+    for field in ["code", "title", "detail", "type"] {
+        let text = answer.json[field].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "{what}: no `{field}` in {}", answer.text);
+    }
+    assert_eq!(answer.json["retriable"], json!(false), "{what}");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request() -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let mut wrong_type = post("/topics", topic("a"), 415, &["text/plain"]);
+    wrong_type.content_type = Some("text/plain");
+    let large = json!({ "topicName": "a".repeat(1_100_000), "numPartitions": 1 });
+    let cases = vec![
+        post("/topics", "{", 400, &["JSON"]),
+        post("/topics", "[]", 400, &[]),
+        post("/topics", "null", 400, &[]),
+        post(
+            "/topics",
+            "{\"topicName\":\"a\",\"topicName\":\"b\"}",
+            400,
+            &["topicName"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "a", "partitons": 1 }),
+            400,
+            &["partitons"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": 7 }),
+            400,
+            &["topicName", "7"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "a", "numPartitions": "3" }),
+            400,
+            &["numPartitions"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "a", "numPartitions": 1.5 }),
+            400,
+            &["numPartitions"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "a", "numPartitions": -1 }),
+            400,
+            &["numPartitions", "-1"],
+        ),
+        post(
+            "/brokers",
+            json!({ "id": 1, "host": "h", "port": 70000 }),
+            400,
+            &["port", "70000"],
+        ),
+        post("/topics", "[".repeat(100_000), 400, &[]),
+        post("/topics", large, 413, &["1048576"]),
+        wrong_type,
+    ];
+    refuses(&rest, cases).await?;
+    quorum.node(1)?.check()
+}
+
+#[tokio::test]
+async fn topics_that_break_a_rule() -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let with = |field: &str, value: Value| {
+        let mut body = topic("new");
+        body[field] = value;
+        body
+    };
+    let long = "a".repeat(250);
+    let cases = vec![
+        post("/topics", topic(""), 422, &["topicName"]),
+        post("/topics", topic("."), 422, &["topicName"]),
+        post("/topics", topic(".."), 422, &["topicName"]),
+        post(
+            "/topics",
+            topic("no spaces"),
+            422,
+            &["topicName", "no spaces"],
+        ),
+        post("/topics", topic("ümlaut"), 422, &["topicName"]),
+        post("/topics", topic(&long), 422, &["topicName", "249"]),
+        post(
+            "/topics",
+            with("numPartitions", json!(0)),
+            422,
+            &["numPartitions", "0"],
+        ),
+        post(
+            "/topics",
+            with("numPartitions", json!(10_001)),
+            422,
+            &["numPartitions", "10000"],
+        ),
+        post(
+            "/topics",
+            with("numPartitions", json!(1_000_000_000)),
+            422,
+            &["1000000000", "10000"],
+        ),
+        post(
+            "/topics",
+            with("replicationFactor", json!(0)),
+            422,
+            &["replicationFactor", "0"],
+        ),
+        post(
+            "/topics",
+            with("replicationFactor", json!(4)),
+            422,
+            &["replicationFactor", "4", "3"],
+        ),
+        post(
+            "/topics",
+            with("partitionCount", json!(2)),
+            422,
+            &["partitionCount"],
+        ),
+        post(
+            "/topics",
+            with("configs", json!({ "no.such": "1" })),
+            422,
+            &["no.such"],
+        ),
+        post(
+            "/topics",
+            with("configs", json!({ "retention.ms": "soon" })),
+            422,
+            &["retention.ms", "soon"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "new", "assignments": [[101, 101]] }),
+            422,
+            &["101"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "new", "assignments": [[999]] }),
+            422,
+            &["999"],
+        ),
+        post(
+            "/topics",
+            json!({ "topicName": "new", "assignments": [] }),
+            422,
+            &["assignments"],
+        ),
+        post(
+            "/topics",
+            json!({ "numPartitions": 1, "replicationFactor": 1 }),
+            422,
+            &["topicName"],
+        ),
+        post("/topics", topic("orders"), 409, &["orders"]),
+    ];
+    refuses(&rest, cases).await?;
+    quorum.node(1)?.check()
+}
+
+#[tokio::test]
+async fn partitions_and_brokers_that_are_not_as_the_caller_thinks() -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let orders = rest.get("/topics/orders").await?.success()?;
+    let row = &orders.json["partitions"][0];
+    let brokers = rest.get("/brokers").await?.success()?;
+    let leader = brokers.json["brokers"]
+        .as_array()
+        .and_then(|all| all.iter().find(|broker| broker["id"] == row["leaderId"]))
+        .map(|broker| broker["brokerEpoch"].clone());
+    let good = json!({
+        "brokerId": row["leaderId"], "brokerEpoch": leader, "leaderEpoch": row["leaderEpoch"],
+        "partitionEpoch": row["partitionEpoch"], "isr": [row["leaderId"]],
+    });
+    let with = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let patch = |path, body: Value, status, words| case(Method::PATCH, path, body, status, words);
+    let zero = "/topics/orders/partitions/0";
+    let cases = vec![
+        patch(zero, with("partitionEpoch", json!(99)), 409, &["99"]),
+        patch(zero, with("leaderEpoch", json!(99)), 409, &["99"]),
+        patch(zero, with("brokerEpoch", json!(1)), 409, &["brokerEpoch"]),
+        patch(zero, with("brokerId", json!(999)), 404, &["999"]),
+        patch(zero, with("isr", json!([999])), 422, &["isr"]),
+        patch(zero, with("isr", json!([])), 422, &["isr"]),
+        patch(zero, with("isr", json!("all")), 400, &["isr"]),
+        patch(zero, json!({}), 422, &["brokerId"]),
+        patch("/topics/orders/partitions/9", good.clone(), 404, &["9"]),
+        patch("/topics/orders/partitions/x", good.clone(), 400, &["x"]),
+        patch(
+            "/topics/nothing/partitions/0",
+            good.clone(),
+            404,
+            &["nothing"],
+        ),
+        post(
+            "/topics/orders/partitions/0/leader",
+            json!({ "brokerId": 999 }),
+            422,
+            &["999"],
+        ),
+        post(
+            "/topics/orders/partitions/0/leader",
+            json!({ "type": "BEST" }),
+            400,
+            &["BEST"],
+        ),
+        post(
+            "/topics/orders/partitions/0/leader",
+            json!({}),
+            422,
+            &["type"],
+        ),
+        post(
+            "/brokers",
+            json!({ "id": 1, "host": "", "port": 1 }),
+            422,
+            &["host"],
+        ),
+        post(
+            "/brokers",
+            json!({ "id": 1, "host": "h", "port": 0 }),
+            422,
+            &["port"],
+        ),
+        post(
+            "/brokers",
+            json!({ "id": 1, "host": "h", "port": 1, "clusterId": "x" }),
+            409,
+            &["clusterId", "x"],
+        ),
+        post(
+            "/brokers",
+            json!({ "id": 101, "host": "elsewhere", "port": 1 }),
+            409,
+            &["101"],
+        ),
+        post(
+            "/brokers/101/heartbeat",
+            json!({ "brokerEpoch": 0 }),
+            409,
+            &["brokerEpoch", "0"],
+        ),
+        post(
+            "/brokers/999/heartbeat",
+            json!({ "brokerEpoch": 1 }),
+            404,
+            &["999"],
+        ),
+        case(Method::DELETE, "/topics/nothing", "", 404, &["nothing"]),
+        case(Method::GET, "/topics/nothing", "", 404, &["nothing"]),
+    ];
+    refuses(&rest, cases).await?;
+    quorum.node(1)?.check()
+}
+
+#[tokio::test]
+async fn paths_methods_and_parameters_that_do_not_exist() -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let get = |path, status, words| case(Method::GET, path, "", status, words);
+    let cases = vec![
+        get("/nonsense", 404, &["nonsense"]),
+        get("/topics/orders/nonsense", 404, &[]),
+        get(
+            "/topics?consistency=strong",
+            400,
+            &["consistency", "strong"],
+        ),
+        get("/topics?consistancy=local", 400, &["consistancy"]),
+        get("/topics?limit=0", 400, &["limit", "0"]),
+        get("/topics?minIndex=x", 400, &["minIndex", "x"]),
+        get("/state-hash?index=-1", 400, &["index", "-1"]),
+        case(Method::PUT, "/topics", topic("a"), 405, &["PUT"]),
+        case(Method::DELETE, "/controller", "", 405, &["DELETE"]),
+        case(
+            Method::PUT,
+            "/features",
+            json!({ "featureLevel": 9999 }),
+            409,
+            &["9999"],
+        ),
+        post(
+            "/quorum/leader:transfer",
+            json!({ "target": 9 }),
+            422,
+            &["target", "9"],
+        ),
+        post(
+            "/quorum:initialize",
+            json!({ "clusterId": "x" }),
+            422,
+            &["incarnation"],
+        ),
+    ];
+    refuses(&rest, cases).await?;
+    quorum.node(1)?.check()
+}
+
+#[tokio::test]
+async fn oversized_heads_are_refused() -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let path = format!("/api/v1/metadata/topics/{}", "a".repeat(9_000));
+    let answer = rest.send(Method::GET, &path, None, &[]).await?;
+    assert_eq!(answer.status, 414, "{}", answer.text);
+    let header = "a".repeat(20_000);
+    let headers = [("x-large", header.as_str())];
+    let answer = rest
+        .send(Method::GET, "/api/v1/metadata/topics", None, &headers)
+        .await?;
+    assert_eq!(answer.status, 431, "{}", answer.text);
+    rest.get("/topics").await?.success()?;
+    quorum.node(1)?.check()
+}
+
+#[tokio::test]
+async fn admin_routes_want_the_token_that_is_set() -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let file = scratch.path().join("token");
+    std::fs::write(&file, "open sesame\n")?;
+    let options = QuorumOptions {
+        nodes: 1,
+        ..QuorumOptions::default()
+    };
+    let options = options.with("auth.admin-token-file", file.display());
+    let mut quorum = Quorum::start(&options).await?;
+    let rest = quorum.rest(1)?;
+    let snapshot = async |token: &str| {
+        let headers = [("authorization", token)];
+        let headers = if token.is_empty() {
+            &[][..]
+        } else {
+            &headers[..]
+        };
+        let path = "/api/v1/metadata/quorum/snapshots";
+        rest.send(Method::POST, path, None, headers).await
+    };
+    for (token, status) in [
+        ("", 401),
+        ("Bearer wrong", 401),
+        ("Basic b3BlbiBzZXNhbWU=", 401),
+        ("Bearer open sesame", 200),
+    ] {
+        let answer = snapshot(token).await?;
+        assert_eq!(answer.status, status, "`{token}`: {}", answer.text);
+        assert!(
+            !answer.text.contains("sesame"),
+            "the token leaks: {}",
+            answer.text
+        );
+    }
+    // The file is read again when it changes, and routes for everybody need no token.
+    std::fs::write(&file, "another one\n")?;
+    dmq_testkit::harness::wait_until("the new token is known", async || {
+        Ok((snapshot("Bearer another one").await?.status == 200).then_some(()))
+    })
+    .await?;
+    assert_eq!(snapshot("Bearer open sesame").await?.status, 401);
+    rest.get("/topics").await?.success().map(drop)
+}

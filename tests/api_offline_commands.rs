@@ -1,0 +1,128 @@
+//! The commands for a stopped node's directory: `format`, `log verify|dump`, `snapshot dump`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use dmq_testkit::harness::{Quorum, QuorumOptions, play_brokers, server_binary, wait_until};
+use serde_json::json;
+
+/// Runs the server's binary; returns its exit code and what it printed.
+fn run(arguments: &[&str]) -> anyhow::Result<(i32, String)> {
+    let output = Command::new(server_binary()?).args(arguments).output()?;
+    let text = [output.stdout, output.stderr].concat();
+    let code = output.status.code().context("ended by a signal")?;
+    Ok((code, String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+/// A stopped node with some topics and a snapshot.
+async fn stopped() -> anyhow::Result<(Quorum, PathBuf)> {
+    let options = QuorumOptions {
+        nodes: 1,
+        ..QuorumOptions::default()
+    };
+    let mut quorum = Quorum::start(&options).await?;
+    let rest = quorum.rest(1)?;
+    play_brokers(&rest).await?;
+    for name in ["orders", "payments"] {
+        let topic = json!({ "topicName": name, "numPartitions": 1, "replicationFactor": 1 });
+        rest.post("/topics", &topic).await?.success()?;
+    }
+    rest.post("/quorum/snapshots", &json!({}))
+        .await?
+        .success()?;
+    wait_until("there is a snapshot", async || {
+        let list = rest.get("/quorum/snapshots").await?.success()?;
+        Ok(list.json["snapshots"]
+            .as_array()
+            .filter(|all| !all.is_empty())
+            .map(drop))
+    })
+    .await?;
+    quorum.node(1)?.stop().await?;
+    let directory = quorum.data_directory(1);
+    Ok((quorum, directory))
+}
+
+#[tokio::test]
+async fn a_sound_log_verifies_and_shows_its_commands() -> anyhow::Result<()> {
+    let (_quorum, directory) = stopped().await?;
+    let (code, said) = run(&["log", "verify", text(&directory)?])?;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = run(&["log", "dump", text(&directory)?])?;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("orders") && said.contains("payments"),
+        "{said}"
+    );
+    let (code, said) = run(&["snapshot", "dump", text(&directory)?])?;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("orders"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn rot_is_found_by_verify_and_refused_at_the_start() -> anyhow::Result<()> {
+    let (mut quorum, directory) = stopped().await?;
+    let segment = first_segment(&directory)?;
+    let mut bytes = fs::read(&segment)?;
+    // The second block holds the first frame, which was known to be durable long ago.
+    let place = 4096 + 100;
+    bytes[place] ^= 0x40;
+    fs::write(&segment, &bytes)?;
+    let (code, said) = run(&["log", "verify", text(&directory)?])?;
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains(".seg"), "it does not name the file: {said}");
+    quorum.node(1)?.start()?;
+    let status = quorum.node(1)?.wait_for_end().await?;
+    assert!(!status.success());
+    let log = quorum.node(1)?.log_tail(5);
+    assert!(log.contains(".seg"), "it does not name the file: {log}");
+    assert_eq!(fs::read(&segment)?, bytes, "a damaged log was changed");
+    Ok(())
+}
+
+fn first_segment(directory: &Path) -> anyhow::Result<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![directory.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "seg") {
+                found.push(path);
+            }
+        }
+    }
+    found.into_iter().min().context("no segment")
+}
+
+#[test]
+fn format_never_overwrites() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log_dir = format!("--log-dir={}", folder.path().display());
+    let format = |cluster: &str, more: &[&str]| {
+        let cluster = format!("--cluster-id={cluster}");
+        let mut arguments = vec!["format", "--node-id=1", &cluster, &log_dir];
+        arguments.extend(more);
+        run(&arguments)
+    };
+    let (code, said) = format("dmq", &[])?;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = format("dmq", &[])?;
+    assert_ne!(code, 0, "it formatted a formatted directory: {said}");
+    let (code, said) = format("dmq", &["--if-empty"])?;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = format("other", &["--if-empty"])?;
+    assert_ne!(code, 0, "another identity passed for this one: {said}");
+    let (code, said) = format("no spaces", &[])?;
+    assert_ne!(code, 0);
+    assert!(said.contains("no spaces"), "{said}");
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! One node and its REST surface.
