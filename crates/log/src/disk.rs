@@ -93,6 +93,9 @@ pub enum Access {
     Create,
 }
 
+/// Extension of a file that is not whole yet.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+
 /// Whether an error says that the disk is full (or a quota is used up).
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(
@@ -121,7 +124,7 @@ pub(crate) fn exists<D: Disk>(disk: &D, path: &Path) -> io::Result<bool> {
 
 /// Replaces a small file as a whole: after a crash it has the old content or the new one.
 pub(crate) fn write_atomically<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = with_suffix(path, ".tmp");
+    let temporary = with_suffix(path, TEMPORARY_SUFFIX);
     remove_if_exists(disk, &temporary)?;
     let file = disk.open(&temporary, Access::Create)?;
     file.write_at(bytes, 0)?;

@@ -181,7 +181,7 @@ fn write_first_segment<D: Disk>(disk: &D, dir: &Path, file: &IdentityFile) -> io
         start: EntryId::ZERO,
         configuration: (LogIndex(0), Configuration::default()),
     };
-    let path = disk::with_suffix(&name.path(dir), ".tmp");
+    let path = disk::with_suffix(&name.path(dir), disk::TEMPORARY_SUFFIX);
     segment_writer::write_zeros(disk, &path, file.segment_bytes)?;
     let front = segment_writer::front(&header, &head, file.header_seed);
     let segment = disk.open(&path, Access::Write)?;

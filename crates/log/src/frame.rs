@@ -19,17 +19,16 @@
 use crate::codec::Fields;
 
 /// Frames begin on multiples of this, in bytes: what disks write without tearing, or a multiple of it.
-pub(crate) const BLOCK_BYTES: u64 = 4096;
+pub(crate) const BLOCK: usize = 4096;
+/// The same, for offsets.
+pub(crate) const BLOCK_BYTES: u64 = BLOCK as u64;
 /// Bytes of a frame before its body.
 pub(crate) const FRAME_HEADER_BYTES: usize = 64;
 
 const MAGIC: &[u8; 8] = b"DMQFRAME";
 const CHECKED_BYTES: usize = FRAME_HEADER_BYTES - 4;
 
-const _: () = assert!(
-    FRAME_HEADER_BYTES < BLOCK_BYTES as usize,
-    "a header is in one block"
-);
+const _: () = assert!(FRAME_HEADER_BYTES < BLOCK, "a header is in one block");
 
 /// Where a frame stands in the chain of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

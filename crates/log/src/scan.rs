@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::contents::{Change, Contents, Slot};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Corruption, IoFailure, OpenError};
-use crate::frame::{BLOCK_BYTES, ChainEnd, FrameHeader};
+use crate::frame::{BLOCK, ChainEnd, FrameHeader};
 use crate::identity::IdentityFile;
 use crate::record::Record;
 use crate::segment::{
@@ -208,7 +208,7 @@ impl Scanner<'_, '_> {
     /// The header block; it must continue the chain of the segment before.
     fn header<F: DiskFile>(&self, segment: &Segment<F>) -> Result<SegmentHeader, OpenError> {
         let path = &segment.path;
-        let mut block = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or_default()];
+        let mut block = vec![0; BLOCK];
         segment
             .file
             .read_exact_at(&mut block, 0)

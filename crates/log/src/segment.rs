@@ -14,7 +14,7 @@ use dmq_raft::{Configuration, DirectoryId, EntryId, HardState, LogIndex, NodeId}
 
 use crate::codec::{Fields, put_sized};
 use crate::format_version::{DATA_DIR_VERSION, is_readable};
-use crate::frame::{BLOCK_BYTES, ChainEnd, HeaderCrc, seeded_crc};
+use crate::frame::{BLOCK, BLOCK_BYTES, ChainEnd, HeaderCrc, seeded_crc};
 use crate::identity::{Identity, Incarnation};
 use crate::record::{self, Record};
 
@@ -24,8 +24,6 @@ pub(crate) const SEGMENT_SUFFIX: &str = ".seg";
 pub(crate) const FIRST_FRAME_OFFSET: u64 = BLOCK_BYTES;
 
 const MAGIC: &[u8; 8] = b"DMQSEGMT";
-#[expect(clippy::cast_possible_truncation, reason = "a block is 4 KiB")]
-const BLOCK: usize = BLOCK_BYTES as usize;
 const CHECKED_BYTES: usize = BLOCK - 4;
 
 /// What the name of a segment says.

@@ -150,7 +150,7 @@ impl<D: Disk> SpareMaker<D> {
             ..
         } = &*self.shared;
         let path = self.pool().next_path(dir);
-        let temporary = disk::with_suffix(&path, ".tmp");
+        let temporary = disk::with_suffix(&path, disk::TEMPORARY_SUFFIX);
         let made = segment_writer::write_zeros(disk, &temporary, *segment_bytes)
             .and_then(|()| disk.rename(&temporary, &path))
             .and_then(|()| disk.sync_dir(dir));
@@ -202,7 +202,7 @@ fn number_of(name: &str) -> Option<u64> {
 }
 
 fn is_spare_name(name: &str) -> bool {
-    name.ends_with(SPARE_SUFFIX) || name.ends_with(".tmp")
+    name.ends_with(SPARE_SUFFIX) || name.ends_with(disk::TEMPORARY_SUFFIX)
 }
 
 fn is_usable<D: Disk>(disk: &D, path: &Path, segment_bytes: u64) -> io::Result<bool> {

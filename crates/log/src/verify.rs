@@ -94,13 +94,13 @@ pub fn verify<D: Disk>(
         .is_locked(&lock)
         .map_err(|e| DataDirError::io("open", &lock, &e))?;
     let scan = scan(disk, &root.join(LOG), &file, Access::Read, &mut |passed| {
-        pass(passed, visit)
+        pass(&passed, visit);
     })?;
     Ok(report(file.identity, locked, &scan))
 }
 
-fn pass(passed: Passed<'_>, visit: &mut dyn FnMut(Visit<'_>)) {
-    match passed {
+fn pass(passed: &Passed<'_>, visit: &mut dyn FnMut(Visit<'_>)) {
+    match *passed {
         Passed::Segment(file, name) => {
             visit(Visit::Segment {
                 file,

@@ -7,14 +7,12 @@ use dmq_raft::{Configuration, EntryKind};
 use crate::codec::Fields;
 use crate::disk::DiskFile;
 use crate::error::IoFailure;
-use crate::frame::{BLOCK_BYTES, ChainEnd, FRAME_HEADER_BYTES, FrameHeader};
+use crate::frame::{BLOCK, BLOCK_BYTES, ChainEnd, FRAME_HEADER_BYTES, FrameHeader};
 use crate::record::{self, Record};
 use crate::segment::{FIRST_FRAME_OFFSET, Segment};
 
 /// The tail of a segment is read in windows of this size.
 const WINDOW_BYTES: u64 = 1 << 20;
-#[expect(clippy::cast_possible_truncation, reason = "a block is 4 KiB")]
-const BLOCK: usize = BLOCK_BYTES as usize;
 
 /// A frame that is whole and the next one in the chain.
 #[derive(Clone, Debug)]

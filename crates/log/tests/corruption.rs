@@ -39,7 +39,9 @@ fn running() -> (SimDisk, Model) {
     ];
     for batch in batches {
         log.append(&batch).unwrap();
-        batch.iter().for_each(|persist| model.append(persist));
+        for persist in &batch {
+            model.append(persist);
+        }
     }
     assert_eq!(log.segments(), 4);
     drop(log);

@@ -197,7 +197,7 @@ fn no_space_for_a_segment_leaves_the_log_as_it_is() {
     log.idle().unwrap();
     let large = commands(3, 12, 1, 3000);
     assert!(matches!(
-        log.append(&[large.clone()]),
+        log.append(std::slice::from_ref(&large)),
         Err(LogError::NoSpace { .. })
     ));
 
@@ -218,7 +218,7 @@ fn no_space_in_the_middle_of_a_batch_writes_nothing_of_it() {
     disk.set_capacity(SEGMENT_BYTES * 3 - 5000);
     let large = commands(2, 20, 1, 3000);
     assert!(matches!(
-        log.append(&[large.clone()]),
+        log.append(std::slice::from_ref(&large)),
         Err(LogError::NoSpace { .. })
     ));
     assert_eq!(log.last(), model.last());

@@ -13,7 +13,7 @@ use super::meta::{SnapshotInfo, SnapshotMeta, SnapshotOffer};
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
 use crate::data_dir::DataDir;
-use crate::disk::{Access, Disk};
+use crate::disk::{self, Access, Disk};
 use crate::error::Corruption;
 
 /// Extension of a whole snapshot.
@@ -57,7 +57,7 @@ impl<D: Disk> SnapshotStore<D> {
             receiving: Arc::default(),
         };
         for name in store.names()? {
-            if name.ends_with(".tmp") {
+            if name.ends_with(disk::TEMPORARY_SUFFIX) {
                 let path = store.path.join(name);
                 store
                     .disk()

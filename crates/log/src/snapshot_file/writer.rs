@@ -33,7 +33,7 @@ impl<D: Disk> SnapshotWriter<D> {
         meta: SnapshotMeta,
         claim: Claim,
     ) -> Result<Self, SnapshotError> {
-        let temporary = disk::with_suffix(&store.path(meta.last), ".tmp");
+        let temporary = disk::with_suffix(&store.path(meta.last), disk::TEMPORARY_SUFFIX);
         let disk = store.disk();
         disk::remove_if_exists(disk, &temporary)
             .map_err(SnapshotError::on("remove", &temporary))?;

@@ -152,7 +152,9 @@ impl State {
 
     fn keep_prefix(&mut self, unsynced: &[Change], changes: usize, torn_bytes: usize) {
         let (kept, rest) = unsynced.split_at(changes.min(unsynced.len()));
-        kept.iter().for_each(|change| self.persist(change));
+        for change in kept {
+            self.persist(change);
+        }
         if let Some(Change::Write {
             file,
             offset,
