@@ -425,8 +425,6 @@ fn run(world: &mut World, twin: &mut Image, rows: &mut Rows, turn: &Turn) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn every_history_keeps_every_promise(
         turns in prop::collection::vec(turn(), 1..80), raised in prop::bool::weighted(0.9),
