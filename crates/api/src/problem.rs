@@ -46,7 +46,10 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let row = code.row();
         Self {
-            kind: format!("urn:dmq:error:{}", row.name.to_ascii_lowercase().replace('_', "-")),
+            kind: format!(
+                "urn:dmq:error:{}",
+                row.name.to_ascii_lowercase().replace('_', "-")
+            ),
             title: row.title.to_owned(),
             status: row.status.as_u16(),
             detail: shortened(detail.into()),
@@ -75,7 +78,9 @@ impl Problem {
 
 fn shortened(mut text: String) -> String {
     if text.len() > DETAIL_LENGTH_MAX {
-        let cut = (0..=DETAIL_LENGTH_MAX).rev().find(|&at| text.is_char_boundary(at));
+        let cut = (0..=DETAIL_LENGTH_MAX)
+            .rev()
+            .find(|&at| text.is_char_boundary(at));
         text.truncate(cut.unwrap_or(0));
         text.push_str("...");
     }
@@ -88,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_problem_without_a_leader_has_the_shape_of_rfc_9457() {
-        let problem = Problem::of_field(Code::InvalidPartitions, "numPartitions", "0", "at least 1");
+        let problem =
+            Problem::of_field(Code::InvalidPartitions, "numPartitions", "0", "at least 1");
         let expected = serde_json::json!({
             "type": "urn:dmq:error:invalid-partitions",
             "title": "Invalid number of partitions",

@@ -172,7 +172,10 @@ mod tests {
             if rejection != RejectionCode::NotController {
                 assert_eq!(code.as_str(), rejection.as_str());
             }
-            assert!(code.status().is_client_error(), "{rejection}: a rejection is the caller's");
+            assert!(
+                code.status().is_client_error(),
+                "{rejection}: a rejection is the caller's"
+            );
         }
     }
 

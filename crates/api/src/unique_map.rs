@@ -52,7 +52,10 @@ mod tests {
     fn a_key_given_twice_is_refused() {
         let body = r#"{"configs": {"retention.ms": 1, "retention.ms": 2}}"#;
         let error = serde_json::from_str::<CreateTopicRequest>(body).unwrap_err();
-        assert!(error.to_string().contains("duplicate field `retention.ms`"), "{error}");
+        assert!(
+            error.to_string().contains("duplicate field `retention.ms`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -67,14 +67,6 @@ pub enum BrokerStatus {
     Offline,
 }
 
-/// All registered brokers by number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BrokerList {
-    /// The brokers.
-    pub brokers: Vec<BrokerResponse>,
-}
-
 /// Body of `POST /brokers/{id}/heartbeat`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

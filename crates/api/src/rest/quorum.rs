@@ -112,7 +112,7 @@ pub struct InitializeRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required = true, example = "1")]
     pub incarnation: Option<String>,
-    /// 1, 3, 5 or 7 voters.
+    /// 1 to 7 voters, better an odd number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required = true)]
     pub voters: Option<Vec<VoterBody>>,
