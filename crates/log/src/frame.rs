@@ -140,3 +140,81 @@ pub(crate) fn seal(buffer: &mut Vec<u8>, seed: u64, sequence: u64, end: ChainEnd
         crc: HeaderCrc(u32::from_le_bytes(crc)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> FrameHeader {
+        FrameHeader {
+            sequence: 1,
+            number: 2,
+            synced_to: 1,
+            body_bytes: 3,
+            body_crc: 4,
+            previous_crc: 5,
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_with_its_own_seed_only() {
+        let bytes = header().encode(42);
+        assert_eq!(
+            FrameHeader::decode(&bytes, 42).map(|(header, _)| header),
+            Some(header())
+        );
+        assert_eq!(FrameHeader::decode(&bytes, 43), None);
+        assert_eq!(FrameHeader::decode(&bytes[..63], 42), None);
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_header_is_noticed() {
+        let bytes = header().encode(42);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(FrameHeader::decode(&flipped, 42), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_frame_links_to_the_one_before() {
+        let mut frame = [vec![0; FRAME_HEADER_BYTES], b"body".to_vec()].concat();
+        let before = ChainEnd {
+            number: 8,
+            crc: HeaderCrc(99),
+        };
+        let end = seal(&mut frame, 42, 3, before);
+        let (header, crc) = FrameHeader::decode(&frame[..FRAME_HEADER_BYTES], 42).unwrap();
+        assert_eq!((end.number, end.crc), (9, crc));
+        assert_eq!(
+            (header.sequence, header.synced_to, header.previous_crc),
+            (3, 8, 99)
+        );
+        assert_eq!(frame.len(), BLOCK, "padded");
+        assert_eq!(header.frame_bytes(), BLOCK_BYTES);
+    }
+
+    #[test]
+    fn frames_end_on_block_boundaries() {
+        let bytes = [
+            0,
+            1,
+            BLOCK - FRAME_HEADER_BYTES,
+            BLOCK - FRAME_HEADER_BYTES + 1,
+            2 * BLOCK,
+        ];
+        assert_eq!(bytes.map(frame_bytes), [4096, 4096, 4096, 8192, 12288]);
+    }
+
+    /// The format of version 1. A change here is a new version (DESIGN 6.7).
+    #[test]
+    fn golden_bytes_of_version_1() {
+        let bytes = header().encode(42);
+        let fields = b"DMQFRAME\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\
+            \x03\0\0\0\x04\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(&bytes[..60], fields);
+        let seeded = [&42u64.to_le_bytes()[..], fields].concat();
+        assert_eq!(bytes[60..], crc32c::crc32c(&seeded).to_le_bytes());
+    }
+}

@@ -18,15 +18,18 @@ const MAGIC: &[u8; 8] = b"DMQIDENT";
 /// One unbroken log history: a number and 64 random bits; equal only if both are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation {
-    /// 0 for the first, then counting restores and forced recoveries.
+    /// 1 for the first, then counting restores and forced recoveries.
     pub number: u64,
-    /// 0 for the first, random for the others.
+    /// 0 for the first, random bits for the others.
     pub nonce: u64,
 }
 
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:016x}", self.number, self.nonce)
+        match self.nonce {
+            0 => write!(f, "{}", self.number),
+            nonce => write!(f, "{}-{nonce:016x}", self.number),
+        }
     }
 }
 

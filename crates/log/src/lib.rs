@@ -37,5 +37,5 @@ pub use snapshot_file::{
     Chunks, Incoming, NewestSnapshot, SnapshotError, SnapshotInfo, SnapshotMeta, SnapshotOffer,
     SnapshotReader, SnapshotStore, SnapshotWriter,
 };
-pub use spare::SpareMaker;
+pub use spare::{SpareError, SpareMaker};
 pub use verify::{VerifyError, VerifyReport, Visit, snapshot_files, verify};

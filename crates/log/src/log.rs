@@ -215,7 +215,7 @@ impl<D: Disk> Log<D> {
     /// nothing happened.
     fn ensure_spares(&mut self, count: usize) -> Result<(), LogError> {
         let done = self.spares.ensure(count);
-        self.keep_failure(done)
+        self.keep_failure(done.map_err(LogError::from))
     }
 
     fn execute(&mut self, steps: &[Step<'_>]) -> Result<(), IoFailure> {

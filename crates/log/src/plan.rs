@@ -306,3 +306,181 @@ impl<'c> Tail<'c> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmq_raft::{IoSeq, Term};
+
+    use super::*;
+    use crate::contents::{Change, Slot};
+
+    const SEGMENT_BYTES: u64 = 32 << 10;
+
+    /// A log that holds entries 1 to `last` of term 1.
+    fn contents(last: u64) -> Contents {
+        let mut contents = Contents::default();
+        contents
+            .apply(Change::HardState(HardState {
+                term: Term(1),
+                vote: None,
+            }))
+            .unwrap();
+        for index in 1..=last {
+            let (kind, term) = (EntryKind::Command, Term(1));
+            let slot = Slot {
+                term,
+                segment: 1,
+                offset: 0,
+                payload_bytes: 9,
+                crc: 0,
+                kind,
+            };
+            contents
+                .apply(Change::Entry(LogIndex(index), slot, None))
+                .unwrap();
+        }
+        contents
+    }
+
+    /// A segment that begins at this index and has so many blocks left.
+    fn position(first_index: u64, blocks_left: u64) -> Position {
+        let offset = SEGMENT_BYTES - blocks_left * BLOCK_BYTES;
+        Position {
+            segment_bytes: SEGMENT_BYTES,
+            offset,
+            first_index: LogIndex(first_index),
+        }
+    }
+
+    fn persist(first: u64, sizes: &[usize]) -> Persist {
+        let entry = |(index, size): (u64, &usize)| Entry {
+            index: LogIndex(index),
+            term: Term(1),
+            kind: EntryKind::Command,
+            payload: vec![0; *size].into(),
+        };
+        let entries = (first..).zip(sizes).map(entry).collect();
+        Persist {
+            io: IoSeq(1),
+            hard_state: None,
+            start: None,
+            truncate_from: None,
+            entries,
+        }
+    }
+
+    /// What the steps are, in one letter each.
+    fn steps(last: u64, position: Position, batch: &[Persist]) -> Result<String, LogError> {
+        let letter = |step: &Step<'_>| match step {
+            Step::Entry(entry, _) => format!("e{}", entry.index),
+            Step::HardState(state) => format!("h{}", state.term),
+            Step::Truncate(from) => format!("t{from}"),
+            Step::Switch(head) => format!("S{}", head.start),
+        };
+        let steps = plan(&contents(last), position, batch)?;
+        Ok(steps.iter().map(letter).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_fits_is_one_frame() {
+        let batch = [persist(4, &[10, 10]), persist(6, &[10])];
+        assert_eq!(steps(3, position(1, 2), &batch).unwrap(), "e4 e5 e6");
+    }
+
+    #[test]
+    fn a_frame_goes_up_to_the_block_that_is_left_for_an_empty_one() {
+        let whole = 4096 - FRAME_HEADER_BYTES - RECORD_HEADER_BYTES;
+        assert_eq!(
+            steps(3, position(1, 2), &[persist(4, &[whole])]).unwrap(),
+            "e4"
+        );
+        assert_eq!(
+            steps(3, position(1, 2), &[persist(4, &[whole + 1])]).unwrap(),
+            "S3@1 e4"
+        );
+        assert_eq!(
+            steps(3, position(1, 1), &[persist(4, &[0])]).unwrap(),
+            "S3@1 e4"
+        );
+        assert_eq!(
+            steps(3, position(1, 0), &[persist(4, &[0])]).unwrap(),
+            "S3@1 e4"
+        );
+    }
+
+    #[test]
+    fn a_batch_that_does_not_fit_goes_to_a_new_segment_as_a_whole() {
+        let batch = [persist(4, &[3000, 3000])];
+        assert_eq!(steps(3, position(1, 2), &batch).unwrap(), "S3@1 e4 e5");
+    }
+
+    #[test]
+    fn a_batch_larger_than_a_segment_is_split_at_entries() {
+        let batch = [persist(4, &[9000; 4])];
+        assert_eq!(
+            steps(3, position(1, 5), &batch).unwrap(),
+            "S3@1 e4 e5 S5@1 e6 e7"
+        );
+        let fresh = position(4, 6);
+        assert_eq!(
+            steps(3, fresh, &batch).unwrap(),
+            "e4 e5 S5@1 e6 e7",
+            "nothing to gain"
+        );
+    }
+
+    #[test]
+    fn truncations_switch_below_the_segment_only() {
+        let cut = |from| {
+            let batch = [Persist {
+                truncate_from: Some(LogIndex(from)),
+                ..persist(from, &[1])
+            }];
+            steps(9, position(5, 4), &batch)
+        };
+        assert_eq!(cut(9).unwrap(), "t9 e9");
+        assert_eq!(cut(5).unwrap(), "t5 e5");
+        assert_eq!(cut(4).unwrap(), "S3@1 e4");
+        assert_eq!(cut(10).unwrap(), "e10", "nothing to cut");
+        assert!(matches!(cut(11), Err(LogError::Contract(_))));
+        assert!(matches!(cut(0), Err(LogError::Contract(_))));
+    }
+
+    #[test]
+    fn a_truncation_after_a_switch_in_one_batch_sees_the_new_segment() {
+        let big = persist(4, &[9000; 3]);
+        let cut = Persist {
+            truncate_from: Some(LogIndex(4)),
+            ..persist(4, &[1])
+        };
+        let planned = steps(3, position(1, 5), &[big, cut]).unwrap();
+        assert_eq!(planned, "S3@1 e4 e5 S5@1 e6 S3@1 e4");
+    }
+
+    #[test]
+    fn a_start_point_is_a_switch_with_its_configuration() {
+        let configuration = (LogIndex(40), Configuration::default());
+        let last = EntryId::new(Term(3), LogIndex(50));
+        let state = HardState {
+            term: Term(3),
+            vote: None,
+        };
+        let start = Some(StartPoint {
+            last,
+            configuration: configuration.clone(),
+        });
+        let batch = [Persist {
+            hard_state: Some(state),
+            start,
+            ..persist(51, &[])
+        }];
+        let contents = contents(9);
+        let planned = plan(&contents, position(1, 4), &batch).unwrap();
+        let head = SegmentHead {
+            hard_state: state,
+            start: last,
+            configuration,
+        };
+        assert_eq!(planned, [Step::HardState(state), Step::Switch(head)]);
+    }
+}

@@ -153,3 +153,96 @@ fn decode_member(payload: &[u8]) -> Option<MemberId> {
     let (node, directory) = (NodeId(fields.u32()?), DirectoryId(fields.u128()?));
     fields.is_empty().then_some(MemberId { node, directory })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> MemberId {
+        MemberId {
+            node: NodeId(3),
+            directory: DirectoryId(0x0102),
+        }
+    }
+
+    fn entry(kind: EntryKind, payload: &'static [u8]) -> Record {
+        let (index, term, payload) = (LogIndex(0x11), Term(0x22), Bytes::from_static(payload));
+        Record::Entry(Entry {
+            index,
+            term,
+            kind,
+            payload,
+        })
+    }
+
+    fn encoded(record: &Record) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(record, &mut out);
+        out
+    }
+
+    fn examples() -> Vec<Record> {
+        vec![
+            entry(EntryKind::Noop, b""),
+            entry(EntryKind::Command, b"payload"),
+            Record::HardState(HardState {
+                term: Term(7),
+                vote: None,
+            }),
+            Record::HardState(HardState {
+                term: Term(7),
+                vote: Some(member()),
+            }),
+            Record::Truncate(LogIndex(9)),
+            Record::StartAt(EntryId::new(Term(2), LogIndex(5))),
+            Record::Configuration(LogIndex(4), Configuration::of_voters([member()])),
+        ]
+    }
+
+    #[test]
+    fn decode_returns_what_encode_wrote() {
+        for record in examples() {
+            let mut bytes = encoded(&record);
+            let len = bytes.len();
+            bytes.extend_from_slice(b"the next record");
+            assert_eq!(decode(&bytes), Some((record, len)));
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_is_none() {
+        for record in examples() {
+            let bytes = encoded(&record);
+            for len in 0..bytes.len() {
+                assert_eq!(decode(&bytes[..len]), None, "{record:?} cut to {len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_types_kinds_and_reserved_bytes_are_none() {
+        let good = encoded(&examples()[1]);
+        for (at, value) in [(4, 0), (4, 6), (5, 3), (6, 1), (7, 1)] {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            assert_eq!(decode(&bytes), None, "byte {at} = {value}");
+        }
+    }
+
+    /// The format of version 1. A change here is a new version (DESIGN 6.7).
+    #[test]
+    fn golden_bytes_of_version_1() {
+        let golden: [&[u8]; 6] = [
+            b"\x00\0\0\0\x01\x00\0\0\x22\0\0\0\0\0\0\0\x11\0\0\0\0\0\0\0",
+            b"\x07\0\0\0\x01\x01\0\0\x22\0\0\0\0\0\0\0\x11\0\0\0\0\0\0\0payload",
+            b"\x00\0\0\0\x02\x00\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x14\0\0\0\x02\x01\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+              \x03\0\0\0\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x00\0\0\0\x03\x00\0\0\0\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0",
+            b"\x00\0\0\0\x04\x00\0\0\x02\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0",
+        ];
+        for (record, golden) in examples().iter().zip(golden) {
+            assert_eq!(encoded(record), golden, "{record:?}");
+        }
+    }
+}

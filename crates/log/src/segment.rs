@@ -195,3 +195,77 @@ pub(crate) struct Segment<F> {
     /// The file.
     pub(crate) file: F,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            name: SegmentName {
+                sequence: 7,
+                first_index: LogIndex(12),
+            },
+            previous: ChainEnd {
+                number: 5,
+                crc: HeaderCrc(6),
+            },
+            identity: Identity {
+                cluster_id: "dmq".into(),
+                incarnation: Incarnation {
+                    number: 1,
+                    nonce: 0,
+                },
+                node: NodeId(3),
+                directory: DirectoryId(0x77),
+            },
+        }
+    }
+
+    #[test]
+    fn names_are_read_back_and_nothing_else_is_a_name() {
+        let name = header().name;
+        let path = name.path(Path::new("/log"));
+        let text = path.file_name().and_then(|name| name.to_str()).unwrap();
+        assert_eq!(text, "00000000000000000007-00000000000000000012.seg");
+        assert_eq!(SegmentName::parse(text), Some(name));
+        for bad in [
+            "7-12.seg",
+            "x.seg",
+            ".seg",
+            &text.replace('7', "+"),
+            &text.replace(".seg", ""),
+        ] {
+            assert_eq!(SegmentName::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_header_fills_a_block_and_every_byte_of_it_is_checked() {
+        let block = header().encode(42);
+        assert_eq!(block.len(), BLOCK);
+        assert_eq!(SegmentHeader::decode(&block, 42), Ok(header()));
+        assert_eq!(SegmentHeader::decode(&block, 43), Err(BadSegment::Damaged));
+        for at in 0..block.len() {
+            let mut flipped = block.clone();
+            flipped[at] ^= 0x10;
+            assert_eq!(
+                SegmentHeader::decode(&flipped, 42),
+                Err(BadSegment::Damaged),
+                "byte {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let mut block = header().encode(42);
+        block[8..12].copy_from_slice(&5u32.to_le_bytes());
+        let crc = seeded_crc(42, &block[..CHECKED_BYTES]);
+        block[CHECKED_BYTES..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(
+            SegmentHeader::decode(&block, 42),
+            Err(BadSegment::Version(5))
+        );
+    }
+}

@@ -19,6 +19,32 @@ use crate::segment_writer;
 /// Extension of a spare.
 pub(crate) const SPARE_SUFFIX: &str = ".spare";
 
+/// Why no spare was prepared. Nothing is left of the attempt, and the log does not know of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpareError {
+    /// The disk is full. The log goes on to the end of its segment: time to raise an alarm.
+    #[error("no space to prepare a log segment of {wanted_bytes} bytes in {}", dir.display())]
+    NoSpace {
+        /// Directory of the segments.
+        dir: PathBuf,
+        /// Size of a segment in bytes.
+        wanted_bytes: u64,
+    },
+    /// Writing failed.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+}
+
+impl From<SpareError> for LogError {
+    /// What it means for a log that needs the spare now.
+    fn from(error: SpareError) -> Self {
+        match error {
+            SpareError::NoSpace { dir, wanted_bytes } => Self::NoSpace { dir, wanted_bytes },
+            SpareError::Io(failure) => Self::Fatal(failure),
+        }
+    }
+}
+
 /// Prepares spare segments beside the writer; see [`crate::Log::spares`].
 #[derive(Clone)]
 pub struct SpareMaker<D: Disk> {
@@ -78,9 +104,8 @@ impl<D: Disk> SpareMaker<D> {
     }
 
     /// Prepares one spare if there is none; `true` if it did. Takes as long as writing one segment, so it is
-    /// called from another thread, or when the log is idle. An error concerns no one but the caller: the log
-    /// does not know of the attempt.
-    pub fn prepare(&self) -> Result<bool, LogError> {
+    /// called from another thread, or when the log is idle.
+    pub fn prepare(&self) -> Result<bool, SpareError> {
         {
             let mut pool = self.pool();
             if pool.preparing || !pool.ready.is_empty() {
@@ -102,7 +127,7 @@ impl<D: Disk> SpareMaker<D> {
     }
 
     /// Makes sure that so many spares are ready; the way out when the background did not keep up.
-    pub(crate) fn ensure(&self, count: usize) -> Result<(), LogError> {
+    pub(crate) fn ensure(&self, count: usize) -> Result<(), SpareError> {
         loop {
             let mut pool = self.pool();
             while pool.preparing {
@@ -142,7 +167,7 @@ impl<D: Disk> SpareMaker<D> {
         Ok(())
     }
 
-    fn make(&self) -> Result<PathBuf, LogError> {
+    fn make(&self) -> Result<PathBuf, SpareError> {
         let Shared {
             disk,
             dir,
@@ -164,17 +189,17 @@ impl<D: Disk> SpareMaker<D> {
         }
     }
 
-    fn failed(&self, path: &Path, error: &io::Error) -> LogError {
+    fn failed(&self, path: &Path, error: &io::Error) -> SpareError {
         if is_no_space(error) {
             let Shared {
                 dir, segment_bytes, ..
             } = &*self.shared;
-            return LogError::NoSpace {
+            return SpareError::NoSpace {
                 dir: dir.clone(),
                 wanted_bytes: *segment_bytes,
             };
         }
-        LogError::Fatal(IoFailure::new("prepare", path, error))
+        SpareError::Io(IoFailure::new("prepare", path, error))
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {

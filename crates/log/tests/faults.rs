@@ -180,7 +180,7 @@ fn no_space_for_a_segment_leaves_the_log_as_it_is() {
         })
     ));
     assert_eq!(
-        log.spares().prepare(),
+        log.spares().prepare().map_err(LogError::from),
         refused.map(|()| true),
         "in the background too"
     );

@@ -5,7 +5,10 @@
 //! sector (so a write can be torn or land without an earlier one), unsynced directory operations one by one,
 //! in order per directory. After [`SimDisk::kill`] (a `kill -9`) the process is gone and the page cache stays.
 
+mod crash;
 mod fault;
+mod files;
+mod names;
 mod state;
 
 use std::io;
