@@ -65,7 +65,7 @@ async fn a_killed_database_is_not_missed_and_catches_up() -> anyhow::Result<()> 
     let (mut quorum, rest) = start(&server).await?;
     let first = create(&rest, "before").await?;
     projected(&mut quorum, &server, first, &["before"]).await?;
-    server.kill()?;
+    server.kill().await?;
     // Written without the database, and answered all the same; the answer says how far the database is.
     let mut last = 0;
     for number in 0..10 {
