@@ -3,6 +3,7 @@
 //! Reading order: [`peer`] (gRPC between members), [`rest`] (JSON shapes), [`status`] (the one table of
 //! errors), [`problem`] (how an error looks on the wire), [`client`] (the typed REST client).
 
+pub mod client;
 pub mod peer;
 pub mod problem;
 pub mod rest;

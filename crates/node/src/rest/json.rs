@@ -13,6 +13,7 @@ const DEPTH_MAX: usize = 32;
 /// Reads a value from a body.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     refuse_deep_nesting(body)?;
+    refuse_arrays(body)?;
     serde_json::from_slice(body).map_err(|error| explain::<T>(body, &error))
 }
 
@@ -34,6 +35,22 @@ fn refuse_deep_nesting(body: &[u8]) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Serde would take an array for the fields of an object in their order.
+fn refuse_arrays(body: &[u8]) -> Result<(), ApiError> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(of_field(
+            Code::InvalidType,
+            "body",
+            "body is an array: expected an object",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn of_field(code: Code, field: &str, detail: &str) -> ApiError {
+    ApiError::from(Problem::new(code, detail).with_field(field))
 }
 
 /// Reads the body once more, now with an eye on the path; only errors pay for that.
@@ -76,7 +93,7 @@ fn classify(path: &str, message: &str) -> ApiError {
         }
         _ => format!("{field}: {message}"),
     };
-    ApiError::from(Problem::new(code, detail).with_field(field))
+    of_field(code, &field, &detail)
 }
 
 /// Says what a Rust type means to somebody who does not know Rust.

@@ -1,0 +1,459 @@
+//! The typed REST client: finds the controller, follows it, and repeats what may be repeated.
+
+mod error;
+mod events;
+mod retry;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub use self::error::ClientError;
+pub use self::events::{EventStream, SseParser};
+use self::retry::{Backoff, Failure, Step};
+use crate::problem::Problem;
+use crate::rest::brokers::{
+    BrokerResponse, HeartbeatRequest, HeartbeatResponse, RegisterBrokerRequest,
+};
+use crate::rest::controller::ControllerResponse;
+use crate::rest::features::StateHashResponse;
+use crate::rest::quorum::{
+    InitializeRequest, InitializeResponse, PreRestartResponse, QuorumResponse, SnapshotResponse,
+    TransferRequest, TransferResponse,
+};
+use crate::rest::topics::{
+    CreateTopicRequest, PartitionResponse, TopicList, TopicResponse, UpdatePartitionRequest,
+};
+use crate::rest::{PREFIX, header};
+
+/// A request without a wish has this long, all attempts together.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+/// One attempt has this long: more than a server takes to say that an outcome is unknown.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// A connection is made within this time, or the node counts as gone.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Idle connections are closed well before the server closes them, after 10 s.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client of one quorum. Cheap to share by reference; holds a pool of connections.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    nodes: Vec<String>,
+    token: Option<HeaderValue>,
+    deadline: Duration,
+    controller: Mutex<Option<String>>,
+}
+
+/// A successful answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// The body.
+    pub body: T,
+    /// Metadata index that the body shows, or that the write has.
+    pub index: Option<u64>,
+    /// Term of the entry at that index.
+    pub term: Option<u64>,
+    /// How far the controller's database was.
+    pub projected_index: Option<u64>,
+}
+
+/// One request, whatever node it goes to.
+#[derive(Clone, Debug)]
+struct Call {
+    method: Method,
+    path: String,
+    body: Option<Bytes>,
+    key: Option<HeaderValue>,
+}
+
+impl Client {
+    /// A client that begins with these REST addresses, for example `http://localhost:8080`.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidAddress`] for one that is not `http://host:port`, or if there is none.
+    pub fn new<I: IntoIterator<Item = S>, S: Into<String>>(nodes: I) -> Result<Self, ClientError> {
+        let nodes: Vec<String> = nodes
+            .into_iter()
+            .map(|node| address(&node.into()))
+            .collect::<Result<_, _>>()?;
+        if nodes.is_empty() {
+            return Err(ClientError::InvalidAddress("no address given".to_owned()));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(ClientError::Transport)?;
+        let controller = Mutex::default();
+        Ok(Self {
+            http,
+            nodes,
+            token: None,
+            deadline: DEADLINE_DEFAULT,
+            controller,
+        })
+    }
+
+    /// The same client, with the bearer token of admin routes.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidToken`] if it cannot be sent in a header.
+    pub fn with_token(mut self, token: &str) -> Result<Self, ClientError> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+            .map_err(|_| ClientError::InvalidToken)?;
+        value.set_sensitive(true);
+        self.token = Some(value);
+        Ok(self)
+    }
+
+    /// The same client, with another time for each request, all attempts together.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Reads a path below `/api/v1/metadata` from the first node that answers.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, ClientError> {
+        let call = Call::new(Method::GET, path, None);
+        self.until_deadline(&call, Target::Any)
+            .await
+            .and_then(Raw::decode)
+    }
+
+    /// Sends a request below `/api/v1/metadata` to the controller, wherever that is, until it has an
+    /// outcome or time is over. Repeats carry one `Idempotency-Key`, so that it takes effect once.
+    pub async fn write<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<Answer<T>, ClientError> {
+        self.submit(method, path, body).await?.decode()
+    }
+
+    async fn submit<B: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<Raw, ClientError> {
+        let body = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(ClientError::Encode)?;
+        let mut call = Call::new(method, path, body.map(Bytes::from));
+        call.key = HeaderValue::from_str(&Uuid::new_v4().to_string()).ok();
+        self.until_deadline(&call, Target::Controller).await
+    }
+
+    /// Asks one node and no other, once.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        node: &str,
+        path: &str,
+    ) -> Result<Answer<T>, ClientError> {
+        let raw = self
+            .attempt(node, &Call::new(Method::GET, path, None), ATTEMPT_TIMEOUT)
+            .await;
+        raw.map_err(|failure| failure.into_error())
+            .and_then(Raw::decode)
+    }
+
+    /// The controller, as the first node that knows one says.
+    pub async fn controller(&self) -> Result<Answer<ControllerResponse>, ClientError> {
+        self.read("/controller").await
+    }
+
+    /// The quorum in the view of one node.
+    pub async fn quorum_of(&self, node: &str) -> Result<Answer<QuorumResponse>, ClientError> {
+        self.ask(node, "/quorum").await
+    }
+
+    /// Creates a topic.
+    pub async fn create_topic(
+        &self,
+        request: &CreateTopicRequest,
+    ) -> Result<Answer<TopicResponse>, ClientError> {
+        self.write(Method::POST, "/topics", Some(request)).await
+    }
+
+    /// One topic, read from any node.
+    pub async fn topic(&self, name: &str) -> Result<Answer<TopicResponse>, ClientError> {
+        self.read(&format!("/topics/{name}")).await
+    }
+
+    /// The first page of topics.
+    pub async fn topics(&self) -> Result<Answer<TopicList>, ClientError> {
+        self.read("/topics").await
+    }
+
+    /// Deletes a topic.
+    pub async fn delete_topic(&self, name: &str) -> Result<Answer<()>, ClientError> {
+        let raw = self
+            .submit(Method::DELETE, &format!("/topics/{name}"), None::<&()>)
+            .await?;
+        Ok(raw.without_body())
+    }
+
+    /// Reports in-sync replicas of a partition.
+    pub async fn update_partition(
+        &self,
+        topic: &str,
+        partition: u32,
+        request: &UpdatePartitionRequest,
+    ) -> Result<Answer<PartitionResponse>, ClientError> {
+        let path = format!("/topics/{topic}/partitions/{partition}");
+        self.write(Method::PATCH, &path, Some(request)).await
+    }
+
+    /// Registers a broker.
+    pub async fn register_broker(
+        &self,
+        request: &RegisterBrokerRequest,
+    ) -> Result<Answer<BrokerResponse>, ClientError> {
+        self.write(Method::POST, "/brokers", Some(request)).await
+    }
+
+    /// Says that a broker lives.
+    pub async fn heartbeat(
+        &self,
+        broker: u32,
+        request: &HeartbeatRequest,
+    ) -> Result<Answer<HeartbeatResponse>, ClientError> {
+        self.write(
+            Method::POST,
+            &format!("/brokers/{broker}/heartbeat"),
+            Some(request),
+        )
+        .await
+    }
+
+    /// Makes the first configuration, by asking this very node.
+    pub async fn initialize(
+        &self,
+        node: &str,
+        request: &InitializeRequest,
+    ) -> Result<Answer<InitializeResponse>, ClientError> {
+        let body = serde_json::to_vec(request).map_err(ClientError::Encode)?;
+        let call = Call::new(Method::POST, "/quorum:initialize", Some(body.into()));
+        let raw = self.attempt(node, &call, self.deadline).await;
+        raw.map_err(Failure::into_error).and_then(Raw::decode)
+    }
+
+    /// Moves leadership.
+    pub async fn transfer(
+        &self,
+        request: &TransferRequest,
+    ) -> Result<Answer<TransferResponse>, ClientError> {
+        self.write(Method::POST, "/quorum/leader:transfer", Some(request))
+            .await
+    }
+
+    /// Takes a snapshot on the controller.
+    pub async fn take_snapshot(&self) -> Result<Answer<SnapshotResponse>, ClientError> {
+        self.write(Method::POST, "/quorum/snapshots", None::<&()>)
+            .await
+    }
+
+    /// Whether a member may be stopped, in the controller's judgement.
+    pub async fn pre_restart(&self, node: u32) -> Result<Answer<PreRestartResponse>, ClientError> {
+        let path = format!("/quorum/probe/pre-restart?nodeId={node}");
+        let call = Call::new(Method::GET, &path, None);
+        self.until_deadline(&call, Target::Controller)
+            .await
+            .and_then(Raw::decode)
+    }
+
+    /// The state hash of one node at an index.
+    pub async fn state_hash_of(
+        &self,
+        node: &str,
+        index: u64,
+    ) -> Result<Answer<StateHashResponse>, ClientError> {
+        self.ask(node, &format!("/state-hash?index={index}")).await
+    }
+
+    /// Follows the events of one node.
+    pub async fn events_of(&self, node: &str) -> Result<EventStream, ClientError> {
+        let url = format!("{}{PREFIX}/quorum/events?follow=true", address(node)?);
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .map_err(ClientError::Transport)?;
+        if !response.status().is_success() {
+            return Err(rejected(response).await.into_error());
+        }
+        Ok(EventStream::new(response))
+    }
+
+    /// Attempts until there is an outcome, nothing more to try, or no time left.
+    async fn until_deadline(&self, call: &Call, target: Target) -> Result<Raw, ClientError> {
+        let ends = Instant::now() + self.deadline;
+        let mut backoff = Backoff::new();
+        let mut round = 0;
+        loop {
+            let node = self.choose(target, round);
+            let left = ends.saturating_duration_since(Instant::now());
+            let failure = match self.attempt(&node, call, left.min(ATTEMPT_TIMEOUT)).await {
+                Ok(raw) => return Ok(raw),
+                Err(failure) => failure,
+            };
+            let pause = match retry::next_step(&failure, call.may_repeat()) {
+                Step::Stop => return Err(failure.into_error()),
+                Step::Follow(leader) => {
+                    self.remember(Some(leader));
+                    backoff.short()
+                }
+                Step::Elsewhere => {
+                    self.remember(None);
+                    round += 1;
+                    backoff.longer()
+                }
+            };
+            if Instant::now() + pause >= ends {
+                return Err(ClientError::Deadline {
+                    last: Box::new(failure.into_error()),
+                });
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The remembered controller for what needs it, else one node after another.
+    fn choose(&self, target: Target, round: usize) -> String {
+        let known = self
+            .controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let in_turn = || {
+            self.nodes
+                .get(round % self.nodes.len())
+                .cloned()
+                .unwrap_or_default()
+        };
+        known
+            .filter(|_| target == Target::Controller)
+            .unwrap_or_else(in_turn)
+    }
+
+    fn remember(&self, controller: Option<String>) {
+        *self
+            .controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = controller;
+    }
+
+    async fn attempt(&self, node: &str, call: &Call, time: Duration) -> Result<Raw, Failure> {
+        let url = format!("{node}{PREFIX}{}", call.path);
+        let mut request = self.http.request(call.method.clone(), url).timeout(time);
+        if let Some(body) = &call.body {
+            let json = HeaderValue::from_static("application/json");
+            request = request.header(CONTENT_TYPE, json).body(body.clone());
+        }
+        if let Some(key) = &call.key {
+            request = request.header(header::IDEMPOTENCY_KEY, key.clone());
+        }
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token.clone());
+        }
+        let response = request.send().await.map_err(Failure::Transport)?;
+        if !response.status().is_success() {
+            return Err(rejected(response).await);
+        }
+        let headers = response.headers().clone();
+        let body = response.bytes().await.map_err(Failure::Transport)?;
+        Ok(Raw { headers, body })
+    }
+}
+
+/// Which node a request goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Any,
+    Controller,
+}
+
+impl Call {
+    fn new(method: Method, path: &str, body: Option<Bytes>) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            body,
+            key: None,
+        }
+    }
+
+    /// Whether it may be sent again when its outcome is unknown.
+    fn may_repeat(&self) -> bool {
+        self.method == Method::GET || self.key.is_some()
+    }
+}
+
+struct Raw {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Raw {
+    fn decode<T: DeserializeOwned>(self) -> Result<Answer<T>, ClientError> {
+        let body = serde_json::from_slice(&self.body).map_err(ClientError::Decode)?;
+        Ok(self.with(body))
+    }
+
+    fn without_body(&self) -> Answer<()> {
+        self.with(())
+    }
+
+    fn with<T>(&self, body: T) -> Answer<T> {
+        let number = |name| self.headers.get(name)?.to_str().ok()?.parse().ok();
+        Answer {
+            body,
+            index: number(header::METADATA_INDEX),
+            term: number(header::METADATA_TERM),
+            projected_index: number(header::METADATA_PROJECTED_INDEX),
+        }
+    }
+}
+
+/// The problem document of an answer; one without is wrapped as it is.
+async fn rejected(response: reqwest::Response) -> Failure {
+    let status = response.status();
+    let Ok(body) = response.bytes().await else {
+        return Failure::Foreign(status);
+    };
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Failure::Problem(Box::new(problem)),
+        Err(_) => Failure::Foreign(status),
+    }
+}
+
+/// `http://host:port` without a slash at the end.
+fn address(text: &str) -> Result<String, ClientError> {
+    let trimmed = text.trim_end_matches('/');
+    let is_http = trimmed.parse::<http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some() && uri.path() == "/"
+    });
+    if is_http {
+        Ok(trimmed.to_owned())
+    } else {
+        Err(ClientError::InvalidAddress(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
