@@ -135,6 +135,14 @@ impl ProjectorFeed {
         Some(report)
     }
 
+    /// Change sets can be handed out for every entry behind this index: for judging a store that is
+    /// opened again.
+    pub fn changes_after(&self) -> LogIndex {
+        self.queue
+            .front()
+            .map_or(self.view.last.index, |set| set.id.index.previous())
+    }
+
     /// Bytes of change sets that wait.
     pub fn queued_bytes(&self) -> usize {
         self.queue_bytes

@@ -34,13 +34,21 @@ impl Network {
         if !self.is_open(from, to) || self.rng.chance(self.loss) {
             return Vec::new();
         }
-        let copies = if self.rng.chance(self.duplication) { 2 } else { 1 };
+        let copies = if self.rng.chance(self.duplication) {
+            2
+        } else {
+            1
+        };
         (0..copies).map(|_| self.delay()).collect()
     }
 
     fn delay(&mut self) -> u64 {
         let usual = self.rng.between(50, self.delay_max);
-        if self.rng.chance(self.late) { usual + self.rng.between(10, 900) * MS } else { usual }
+        if self.rng.chance(self.late) {
+            usual + self.rng.between(10, 900) * MS
+        } else {
+            usual
+        }
     }
 
     /// Whether messages pass from one node to another.

@@ -47,6 +47,10 @@ impl Rng {
 
     /// One of the elements; `None` if there are none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        if from.is_empty() { None } else { from.get(self.index(from.len())) }
+        if from.is_empty() {
+            None
+        } else {
+            from.get(self.index(from.len()))
+        }
     }
 }

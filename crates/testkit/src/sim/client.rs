@@ -1,0 +1,267 @@
+//! Clients: they create topics, change partitions and read, each one thing at a time, and try again under
+//! the same idempotency key until they know the outcome.
+
+use dmq_metadata::{
+    BrokerId, Command, CreateTopic, Envelope, Fingerprint, Host, Idempotency, IdempotencyKey,
+    IsrMember, LeaderRecovery, LogTime, Principal, RegisterBroker, RequestId, TopicConfigs,
+    TopicId, TopicLayout, TopicName, TopicRef, UpdatePartition, WallTime,
+};
+use dmq_raft::{LogIndex, NodeId};
+use dmq_replica::{Ack, Answer, RequestError, View};
+use uuid::Uuid;
+
+use super::rng::Rng;
+
+/// Brokers that the simulation plays; clients beyond them write topics.
+pub const BROKERS: usize = 3;
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number.
+    pub number: usize,
+    rng: Rng,
+    keys: u64,
+    /// What it is doing.
+    pub task: Option<Task>,
+    /// Who it believes to lead, as a position in the world.
+    pub leader: Option<usize>,
+    /// Tasks that are done.
+    pub done: u64,
+}
+
+/// One thing that a client wants.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// A write, the same in every attempt.
+    Write {
+        /// Under this key.
+        key: IdempotencyKey,
+        /// What to do.
+        command: Box<Command>,
+        /// What the answer waits for.
+        ack: Ack,
+    },
+    /// A linearizable read.
+    Read,
+    /// A read that waits for what the client knows.
+    ReadOwn,
+    /// A sign of life of a broker.
+    Heartbeat(BrokerId),
+}
+
+/// What a client does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The task is done.
+    Done,
+    /// Try again; the attempt is certainly void.
+    RetryVoid,
+    /// Try again; the attempt may have happened.
+    RetryUnknown,
+    /// Never expected from a correct member.
+    Wrong,
+}
+
+impl Client {
+    /// A client with randomness of its own.
+    pub fn new(number: usize, rng: Rng) -> Self {
+        Self {
+            number,
+            rng,
+            keys: 0,
+            task: None,
+            leader: None,
+            done: 0,
+        }
+    }
+
+    /// Whether it plays a broker.
+    pub fn is_broker(&self) -> bool {
+        self.number < BROKERS
+    }
+
+    /// Picks the next task, from what a node shows at the moment.
+    pub fn choose(&mut self, view: Option<&View>) -> Task {
+        if self.is_broker() {
+            return Task::Heartbeat(self.broker());
+        }
+        match self.rng.between(0, 9) {
+            0..=3 => self.create(),
+            4..=7 => view
+                .and_then(|view| self.update(view))
+                .unwrap_or_else(|| self.create()),
+            8 => Task::Read,
+            _ => Task::ReadOwn,
+        }
+    }
+
+    /// The broker of a client that plays one.
+    pub fn broker(&self) -> BrokerId {
+        BrokerId(u32::try_from(self.number).unwrap_or(0) + 1)
+    }
+
+    /// A broker that is not registered registers.
+    pub fn register(&mut self) -> Task {
+        self.write(Command::RegisterBroker(RegisterBroker {
+            broker_id: self.broker(),
+            cluster_id: None,
+            incarnation: None,
+            host: Host::parse("localhost").expect("a legal host"),
+            port: 9_000,
+            rack: None,
+        }))
+    }
+
+    fn create(&mut self) -> Task {
+        let name = format!("topic-{}-{}", self.number, self.keys);
+        let command = CreateTopic {
+            topic_id: TopicId(Uuid::from_u128(self.rng.next_u128() | 2)),
+            name: TopicName::parse(&name).expect("a legal name"),
+            layout: TopicLayout::Automatic {
+                partitions: u32::try_from(self.rng.between(1, 4)).unwrap_or(1),
+                replication_factor: u32::try_from(self.rng.between(1, 3)).unwrap_or(1),
+            },
+            configs: TopicConfigs::default(),
+        };
+        self.write(Command::CreateTopic(command))
+    }
+
+    /// A change of some partition's ISR, as its leader would propose it.
+    fn update(&mut self, view: &View) -> Option<Task> {
+        let image = &view.image;
+        let partitions: Vec<_> = image.partitions().collect();
+        let partition = *self.rng.pick(&partitions)?;
+        let leader = partition.leader?;
+        let epoch = image.broker(leader)?.epoch;
+        let others = partition
+            .replicas
+            .iter()
+            .filter(|replica| **replica != leader);
+        let mut isr = vec![leader];
+        isr.extend(others.filter(|_| self.rng.chance(500)));
+        let member = |broker_id| IsrMember {
+            broker_id,
+            broker_epoch: None,
+        };
+        Some(self.write(Command::UpdatePartition(UpdatePartition {
+            topic: TopicRef::Id(partition.topic_id),
+            partition_id: partition.partition_id,
+            broker_id: leader,
+            broker_epoch: epoch,
+            leader_epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            new_isr: isr.into_iter().map(member).collect(),
+            recovery: LeaderRecovery::Recovered,
+        })))
+    }
+
+    fn write(&mut self, command: Command) -> Task {
+        self.keys += 1;
+        let key = IdempotencyKey::parse(&format!("client-{}-{}", self.number, self.keys));
+        let ack = if self.rng.chance(500) {
+            Ack::Applied
+        } else {
+            Ack::Projected
+        };
+        Task::Write {
+            key: key.expect("a legal key"),
+            command: Box::new(command),
+            ack,
+        }
+    }
+
+    /// The envelope of one attempt.
+    pub fn envelope(&mut self, key: &IdempotencyKey, command: &Command) -> Envelope {
+        let fingerprint = Fingerprint::of(&[key.as_str().as_bytes()]);
+        Envelope {
+            request_id: RequestId(Uuid::from_u128(self.rng.next_u128())),
+            principal: Principal::anonymous(),
+            idempotency: Some(Idempotency {
+                key: key.clone(),
+                fingerprint,
+            }),
+            log_time: LogTime::default(),
+            wall_clock: WallTime(0),
+            seed: self.rng.next(),
+            command: command.clone(),
+        }
+    }
+
+    /// The node to ask: the believed leader, or any.
+    pub fn target(&mut self, nodes: usize) -> usize {
+        let any = self.rng.index(nodes);
+        match self.task {
+            Some(Task::Read | Task::ReadOwn) => any,
+            _ => self.leader.unwrap_or(any),
+        }
+    }
+
+    /// How long it waits before it does something again, in microseconds.
+    pub fn pause(&mut self) -> u64 {
+        if self.is_broker() {
+            500_000
+        } else {
+            self.rng.between(1_000, 60_000)
+        }
+    }
+
+    /// Reacts to an answer.
+    pub fn react(&mut self, answer: &Answer) -> Next {
+        match answer {
+            Answer::Failed(error) => self.react_to_failure(error),
+            _ => Next::Done,
+        }
+    }
+
+    fn react_to_failure(&mut self, error: &RequestError) -> Next {
+        let position = |node: &NodeId| usize::try_from(node.0).map_or(0, |node| node - 1);
+        match error {
+            RequestError::NotController { leader } => {
+                self.leader = leader.as_ref().map(position);
+                Next::RetryVoid
+            }
+            RequestError::Uninitialized
+            | RequestError::LeaderChanged
+            | RequestError::NoQuorum
+            | RequestError::Overloaded
+            | RequestError::NoSpace
+            | RequestError::Transferring
+            | RequestError::Stopping
+            | RequestError::NotApplied { .. }
+            | RequestError::Unavailable(_) => {
+                self.leader = None;
+                Next::RetryVoid
+            }
+            RequestError::OutcomeUnknown => {
+                self.leader = None;
+                Next::RetryUnknown
+            }
+            RequestError::Rejected(_) if self.is_broker() => {
+                self.task = Some(self.register());
+                Next::RetryVoid
+            }
+            RequestError::Rejected(_)
+            | RequestError::TooLarge { .. }
+            | RequestError::Conflict(_)
+            | RequestError::Invalid(_) => Next::Wrong,
+        }
+    }
+}
+
+/// A request that is on its way.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who waits.
+    pub client: usize,
+    /// Where it waits.
+    pub node: usize,
+    /// In which process.
+    pub life: u32,
+    /// The attempt of a write.
+    pub attempt: Option<RequestId>,
+    /// What was known when it began.
+    pub told: LogIndex,
+    /// When it began.
+    pub sent_at: u64,
+}

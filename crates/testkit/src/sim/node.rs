@@ -1,0 +1,219 @@
+//! One node of the simulation: what outlives its process, and the process with its queues.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dmq_log::sim::SimDisk;
+use dmq_log::{
+    DataDir, FormatOptions, Identity, Incarnation, LogOptions, LogReader, SnapshotStore,
+};
+use dmq_raft::{Config, DirectoryId, MemberId, NodeId};
+use dmq_replica::{
+    Applier, Driver, DriverInput, FeedInput, FeedWork, HeldImage, LogInput, LogWriter, Member,
+    ProjectorFeed, Settings, Ticket, View,
+};
+use dmq_store::{MemoryDatabase, MemoryStore, Owner};
+
+use super::params::Params;
+
+/// Length of a tick.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Name of the simulated cluster.
+pub const CLUSTER: &str = "sim";
+
+/// A queue between parts, or between a part and the shell: who empties it is woken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The driver.
+    Driver,
+    /// The log writer.
+    Log,
+    /// The applier.
+    Applier,
+    /// The projector feed.
+    Feed,
+    /// The projector with its store.
+    Store,
+    /// The snapshot thread.
+    Snapshot,
+}
+
+/// A node: its disk and database, and the process that runs on them at times.
+pub struct SimNode {
+    /// Position in the world.
+    pub index: usize,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its disk.
+    pub disk: SimDisk,
+    /// Its database server.
+    pub database: MemoryDatabase,
+    /// Counts the processes; events of an earlier one are void.
+    pub life: u32,
+    /// The process, if one runs.
+    pub process: Option<Process>,
+    /// A stopped (SIGSTOP) process goes on at this time.
+    pub paused_until: u64,
+    /// Until then nothing may be expected of it.
+    pub slow_until: u64,
+    /// The stop sequence runs.
+    pub stopping: bool,
+}
+
+/// A running process.
+pub struct Process {
+    /// Owner of the core.
+    pub driver: Driver,
+    /// What waits for it.
+    pub driver_inbox: VecDeque<DriverInput>,
+    /// Owner of the log.
+    pub writer: LogWriter<SimDisk>,
+    /// What waits for it.
+    pub log_inbox: VecDeque<LogInput>,
+    /// Owner of the image, with its own queue.
+    pub applier: Applier<SimDisk>,
+    /// The feed.
+    pub feed: ProjectorFeed,
+    /// What waits for it.
+    pub feed_inbox: VecDeque<FeedInput>,
+    /// The connection to the database, and whether it is ready.
+    pub store: MemoryStore,
+    /// The store was prepared and the feed told so.
+    pub store_open: bool,
+    /// What the store is doing.
+    pub store_work: Option<FeedWork>,
+    /// Images to write.
+    pub snapshot_jobs: VecDeque<HeldImage>,
+    /// The directory.
+    pub dir: DataDir<SimDisk>,
+    /// Readers of the log.
+    pub reader: LogReader<SimDisk>,
+    /// Snapshot files.
+    pub snapshots: SnapshotStore<SimDisk>,
+    /// The published view.
+    pub view: View,
+    /// Parts that have a wake-up on its way.
+    pub woken: BTreeMap<Part, ()>,
+    /// Peers' calls that wait for a pin: who asked.
+    pub pin_calls: BTreeMap<Ticket, usize>,
+}
+
+impl SimNode {
+    /// A formatted node that does not run yet.
+    pub fn new(index: usize, seed: u64, directory: u128) -> Self {
+        let number = u32::try_from(index).unwrap_or(0) + 1;
+        let identity = Identity {
+            cluster_id: CLUSTER.into(),
+            incarnation: Incarnation {
+                number: 1,
+                nonce: 0,
+            },
+            node: NodeId(number),
+            directory: DirectoryId(directory),
+        };
+        let node = Self {
+            index,
+            identity,
+            disk: SimDisk::new(seed),
+            database: MemoryDatabase::new(),
+            life: 0,
+            process: None,
+            paused_until: 0,
+            slow_until: 0,
+            stopping: false,
+        };
+        node.format();
+        node
+    }
+
+    fn format(&self) {
+        let options = FormatOptions {
+            segment_bytes: 64 << 10,
+            ..FormatOptions::default()
+        };
+        DataDir::format(&self.disk, &self.root(), &self.identity, &options).expect("format");
+    }
+
+    fn root(&self) -> PathBuf {
+        Path::new("/").join(format!("node-{}", self.identity.node))
+    }
+
+    /// The member that runs here.
+    pub fn member(&self) -> MemberId {
+        self.identity.member()
+    }
+
+    /// Who owns the rows in the database.
+    pub fn owner(&self) -> Owner {
+        let Identity {
+            incarnation,
+            node,
+            directory,
+            ..
+        } = &self.identity;
+        Owner {
+            cluster_id: dmq_metadata::ClusterId::parse(CLUSTER).expect("a legal name"),
+            incarnation: dmq_metadata::Incarnation {
+                number: incarnation.number,
+                nonce: incarnation.nonce,
+            },
+            node: dmq_metadata::NodeId(node.0),
+            directory: dmq_metadata::DirectoryId(uuid::Uuid::from_u128(directory.0)),
+        }
+    }
+
+    /// Starts the process: the real recovery on the simulated disk.
+    ///
+    /// # Errors
+    /// What keeps the member from starting.
+    pub fn start(&mut self, params: &Params, seed: u64) -> Result<(), String> {
+        let dir = DataDir::open(&self.disk, &self.root()).map_err(|error| error.to_string())?;
+        let settings = settings(params, self.member(), seed);
+        let member = Member::open(&dir, settings, LogOptions::default())
+            .map_err(|error| error.to_string())?;
+        self.life += 1;
+        self.paused_until = 0;
+        self.stopping = false;
+        self.process = Some(Process {
+            driver: member.driver,
+            driver_inbox: VecDeque::new(),
+            writer: member.writer,
+            log_inbox: VecDeque::new(),
+            applier: member.applier,
+            feed: member.feed,
+            feed_inbox: VecDeque::new(),
+            store: MemoryStore::new(self.database.clone()),
+            store_open: false,
+            store_work: None,
+            snapshot_jobs: VecDeque::new(),
+            dir,
+            reader: member.reader,
+            snapshots: member.snapshots,
+            view: member.view,
+            woken: BTreeMap::new(),
+            pin_calls: BTreeMap::new(),
+        });
+        Ok(())
+    }
+}
+
+/// The settings of a member: the usual times, but bounds so small that every rule is met often.
+fn settings(params: &Params, id: MemberId, seed: u64) -> Settings {
+    let raft = Config {
+        election_ticks: 50,
+        heartbeat_ticks: 10,
+        check_quorum_ticks: 75,
+        transfer_ticks: 50,
+        inflight_messages_max: 8,
+        append_entries_max: 32,
+        append_bytes_max: 16 << 10,
+        ..Config::new(id, seed)
+    };
+    let mut settings = Settings::new(TICK, raft);
+    settings.kept_entries = params.kept_entries;
+    settings.snapshot_bytes_min = params.snapshot_bytes;
+    settings.cache_bytes = params.cache_bytes;
+    settings.session_ticks = 300;
+    settings
+}

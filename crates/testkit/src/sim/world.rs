@@ -1,0 +1,389 @@
+//! The world: simulated time, the queue of events, and everything that lives in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dmq_raft::{LogIndex, MemberId, Message};
+use dmq_replica::{
+    Answer, DriverInput, InitializeRequest, MemberReport, PinDigest, PinError, Ticket,
+};
+
+use super::client::{BROKERS, Call, Client};
+use super::history::{History, Violation};
+use super::network::Network;
+use super::node::{Part, SimNode, TICK};
+use super::params::{MS, Params};
+use super::rng::Rng;
+use super::transfer::Transfer;
+use super::{Faults, Report};
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub enum Event {
+    /// A node's timer.
+    Tick(usize, u32),
+    /// A part empties its queue.
+    Work(usize, u32, Part),
+    /// A message arrives.
+    Arrive(usize, Delivery),
+    /// A sender reads entries that the driver did not have in memory.
+    Fill(usize, u32, Message, std::ops::RangeInclusive<LogIndex>),
+    /// The next piece of a snapshot.
+    Piece(u64),
+    /// A client does something.
+    Client(usize),
+    /// The administrator tries to initialise.
+    Initialize,
+    /// A dead process is started.
+    Start(usize),
+    /// A stopping process has no open requests any more.
+    Drained(usize, u32),
+    /// The next fault.
+    Fault,
+    /// Cut links work again.
+    Heal,
+    /// A database comes back.
+    StoreUp(usize),
+    /// A full disk has room again.
+    Space(usize),
+    /// Faults end.
+    Calm,
+    /// Properties are checked.
+    Check,
+}
+
+/// What travels between nodes.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// A raft message.
+    Raft(Message),
+    /// A report beside raft.
+    Report(MemberReport),
+    /// A call to pin.
+    Pin {
+        /// Who asks.
+        from: usize,
+        /// What to pin.
+        digest: PinDigest,
+    },
+    /// Its answer.
+    PinReply {
+        /// Who answers.
+        from: MemberId,
+        /// The answer.
+        result: Result<(), PinError>,
+    },
+}
+
+/// Everything.
+pub struct World {
+    /// The setting.
+    pub params: Params,
+    /// Randomness of the schedule.
+    pub rng: Rng,
+    /// Simulated time in microseconds.
+    pub now: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    order: u64,
+    /// The nodes.
+    pub nodes: Vec<SimNode>,
+    /// The links.
+    pub network: Network,
+    /// The clients.
+    pub clients: Vec<Client>,
+    /// Requests on their way.
+    pub calls: BTreeMap<Ticket, Call>,
+    next_ticket: u64,
+    /// Snapshots on their way.
+    pub transfers: BTreeMap<u64, Transfer>,
+    /// Numbers the transfers.
+    pub next_transfer: u64,
+    /// What everybody saw.
+    pub history: History,
+    /// Calls of an administrator, whose answers may be any.
+    pub admin_calls: BTreeSet<Ticket>,
+    /// Clients begin nothing new.
+    pub quiet: bool,
+    /// Faults still happen.
+    pub chaos: bool,
+    /// The quorum is born.
+    pub initialized: bool,
+    /// What happened so far.
+    pub faults: Faults,
+    trace: u64,
+    steps: u64,
+}
+
+impl World {
+    /// A world before its first moment: formatted nodes, started, not initialised.
+    ///
+    /// # Errors
+    /// A node that does not start.
+    pub fn new(params: Params) -> Result<Self, Violation> {
+        let mut rng = Rng::new(params.seed);
+        let network = Network::new(&params, rng.split());
+        let nodes: Vec<_> = (0..params.nodes)
+            .map(|index| SimNode::new(index, rng.next(), rng.next_u128()))
+            .collect();
+        let clients = (0..params.clients + BROKERS)
+            .map(|number| Client::new(number, rng.split()))
+            .collect();
+        let mut world = Self {
+            rng,
+            now: 0,
+            events: BTreeMap::new(),
+            order: 0,
+            nodes,
+            network,
+            clients,
+            calls: BTreeMap::new(),
+            next_ticket: 1,
+            transfers: BTreeMap::new(),
+            next_transfer: 1,
+            history: History::default(),
+            admin_calls: BTreeSet::new(),
+            quiet: false,
+            chaos: true,
+            initialized: false,
+            faults: Faults::default(),
+            trace: 0xcbf2_9ce4_8422_2325,
+            steps: 0,
+            params,
+        };
+        world.begin()?;
+        Ok(world)
+    }
+
+    fn begin(&mut self) -> Result<(), Violation> {
+        for node in 0..self.nodes.len() {
+            self.start_node(node)?;
+        }
+        for client in 0..self.clients.len() {
+            self.after(300 * MS, Event::Client(client));
+        }
+        self.after(MS, Event::Initialize);
+        self.after(self.params.fault_gap, Event::Fault);
+        self.after(self.params.chaos, Event::Calm);
+        self.after(100 * MS, Event::Check);
+        Ok(())
+    }
+
+    /// Schedules an event.
+    pub fn after(&mut self, delay: u64, event: Event) {
+        self.order += 1;
+        self.events.insert((self.now + delay, self.order), event);
+    }
+
+    /// A ticket that was never used.
+    pub fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Runs until the time, or until `until` holds. Returns whether it does.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn run(&mut self, end: u64, until: impl Fn(&Self) -> bool) -> Result<bool, Violation> {
+        while let Some(((time, _), event)) = self.events.pop_first() {
+            if time > end {
+                self.order += 1;
+                self.events.insert((time, self.order), event);
+                break;
+            }
+            self.now = time;
+            self.note(&event);
+            self.happen(event)?;
+            if self.steps.is_multiple_of(64) && until(self) {
+                return Ok(true);
+            }
+        }
+        self.now = end;
+        Ok(until(self))
+    }
+
+    /// The trace: equal for equal seeds, whatever the machine.
+    fn note(&mut self, event: &Event) {
+        let (kind, detail) = match event {
+            Event::Tick(node, life) => (1, (*node as u64) << 32 | u64::from(*life)),
+            Event::Work(node, _, part) => (2, (*node as u64) << 8 | *part as u64),
+            Event::Arrive(node, _) => (3, *node as u64),
+            Event::Fill(node, ..) => (4, *node as u64),
+            Event::Piece(transfer) => (5, *transfer),
+            Event::Client(client) => (6, *client as u64),
+            _ => (7, self.history.last().0),
+        };
+        for word in [self.now, kind, detail] {
+            self.trace = (self.trace ^ word).wrapping_mul(0x100_0000_01b3);
+        }
+        self.steps += 1;
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        if let Some(resumes) = self.paused(&event) {
+            self.after(resumes, event);
+            return Ok(());
+        }
+        match event {
+            Event::Tick(node, life) => self.tick(node, life),
+            Event::Work(node, life, part) => return self.work(node, life, part),
+            Event::Arrive(node, delivery) => self.arrive(node, delivery),
+            Event::Fill(node, life, message, range) => self.fill(node, life, message, &range),
+            Event::Piece(transfer) => self.piece(transfer),
+            Event::Client(client) => self.client_acts(client),
+            Event::Initialize => self.initialize(),
+            Event::Start(node) => return self.start_node(node),
+            Event::Drained(node, life) => {
+                self.to_driver(node, life, DriverInput::Drained);
+            }
+            Event::Fault => self.next_fault(),
+            Event::Heal => self.network.heal(),
+            Event::StoreUp(node) => self.nodes[node].database.set_down(false),
+            Event::Space(node) => self.nodes[node].disk.set_capacity(u64::MAX),
+            Event::Calm => self.calm(),
+            Event::Check => return self.check(),
+        }
+        Ok(())
+    }
+
+    /// What happens at a stopped process happens when it goes on.
+    fn paused(&self, event: &Event) -> Option<u64> {
+        let node = match event {
+            Event::Tick(node, _)
+            | Event::Work(node, ..)
+            | Event::Arrive(node, _)
+            | Event::Drained(node, _)
+            | Event::Fill(node, ..) => *node,
+            _ => return None,
+        };
+        let until = self.nodes[node].paused_until;
+        (until > self.now).then(|| until - self.now)
+    }
+
+    /// Starts a process that is not running.
+    ///
+    /// # Errors
+    /// It does not start: nothing that happens here may have that effect.
+    pub fn start_node(&mut self, node: usize) -> Result<(), Violation> {
+        if self.nodes[node].process.is_some() {
+            return Ok(());
+        }
+        let seed = self.rng.next();
+        let started = self.nodes[node].start(&self.params, seed);
+        started.map_err(|error| format!("node {node} does not start: {error}"))?;
+        let life = self.nodes[node].life;
+        let first = self.rng.between(0, 10 * MS);
+        self.after(first, Event::Tick(node, life));
+        self.wake(node, Part::Driver);
+        self.wake(node, Part::Store);
+        Ok(())
+    }
+
+    fn tick(&mut self, node: usize, life: u32) {
+        if self.nodes[node].life != life || self.nodes[node].process.is_none() {
+            return;
+        }
+        // Clocks differ by up to 2 %.
+        let period = u64::try_from(TICK.as_micros()).unwrap_or(10 * MS);
+        let drift = (node as u64 % 3) * period / 100;
+        self.after(period + drift, Event::Tick(node, life));
+        self.to_driver(node, life, DriverInput::Tick);
+        if let Some(process) = &mut self.nodes[node].process {
+            process.log_inbox.push_back(dmq_replica::LogInput::Tick);
+        }
+        self.wake(node, Part::Log);
+        self.wake(node, Part::Store);
+    }
+
+    /// Queues something for a driver, if that process still runs.
+    pub fn to_driver(&mut self, node: usize, life: u32, input: DriverInput) {
+        if self.nodes[node].life != life {
+            return;
+        }
+        if let Some(process) = &mut self.nodes[node].process {
+            process.driver_inbox.push_back(input);
+            self.wake(node, Part::Driver);
+        }
+    }
+
+    fn arrive(&mut self, node: usize, delivery: Delivery) {
+        let life = self.nodes[node].life;
+        match delivery {
+            Delivery::Raft(message) => self.to_driver(node, life, DriverInput::Peer(message)),
+            Delivery::Report(report) => {
+                self.to_driver(node, life, DriverInput::PeerReport(report));
+            }
+            Delivery::Pin { from, digest } => {
+                let ticket = self.ticket();
+                if let Some(process) = &mut self.nodes[node].process {
+                    process.pin_calls.insert(ticket, from);
+                }
+                self.to_driver(node, life, DriverInput::PinRequest { ticket, digest });
+            }
+            Delivery::PinReply { from, result } => {
+                self.to_driver(node, life, DriverInput::PinReply { from, result });
+            }
+        }
+    }
+
+    /// Sends something over the network.
+    pub fn send(&mut self, from: usize, to: usize, delivery: &Delivery) {
+        for delay in self.network.delays(from, to) {
+            self.after(delay, Event::Arrive(to, delivery.clone()));
+        }
+    }
+
+    /// The position of a member.
+    pub fn position(&self, member: MemberId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.member() == member)
+    }
+
+    fn initialize(&mut self) {
+        if self.initialized {
+            return;
+        }
+        self.after(700 * MS, Event::Initialize);
+        let voters = self.nodes.iter().map(SimNode::member).collect();
+        let request = InitializeRequest {
+            cluster_id: super::node::CLUSTER.into(),
+            incarnation: dmq_metadata::Incarnation::FIRST,
+            voters,
+        };
+        let ticket = Ticket(0);
+        let life = self.nodes[0].life;
+        self.to_driver(0, life, DriverInput::Initialize { ticket, request });
+    }
+
+    /// The answer to an `initialize`.
+    ///
+    /// # Errors
+    /// It was refused for good.
+    pub fn initialized(&mut self, answer: &Answer) -> Result<(), Violation> {
+        match answer {
+            Answer::Initialized => self.initialized = true,
+            Answer::Failed(error) if error.retriable() => {}
+            Answer::Failed(error) => {
+                let again = error.to_string().contains("another initialize");
+                if !again {
+                    return Err(format!("initialize: {error}"));
+                }
+            }
+            other => return Err(format!("initialize was answered by {other:?}")),
+        }
+        Ok(())
+    }
+
+    /// What the run amounts to.
+    pub fn report(&self) -> Report {
+        Report {
+            seed: self.params.seed,
+            nodes: self.params.nodes,
+            simulated_micros: self.now,
+            events: self.steps,
+            commits: self.history.last().0,
+            acknowledged: self.history.acknowledged,
+            terms: self.history.terms_led() as u64,
+            faults: self.faults,
+            trace: self.trace,
+        }
+    }
+}
