@@ -1,7 +1,7 @@
 //! What a walk may do at each step, and how it chooses.
 
 use bytes::Bytes;
-use dmq_raft::{Configuration, EntryId, Input, LogIndex, Role};
+use dmq_raft::{Configuration, EntryId, Input, LogIndex, Message, Role};
 
 use super::coverage::Event;
 use super::dice::Dice;
@@ -10,7 +10,7 @@ use super::world::World;
 
 /// The actions with their usual weights. Every walk multiplies each weight by a factor of its own
 /// ("swarm testing"): some walks hardly ever crash, others do little else.
-const ACTIONS: [(Event, usize); 20] = [
+const ACTIONS: [(Event, usize); 22] = [
     (Event::Tick, 50),
     (Event::Deliver, 300),
     (Event::Drop, 12),
@@ -31,6 +31,8 @@ const ACTIONS: [(Event, usize); 20] = [
     (Event::Cut, 4),
     (Event::Birth, 4),
     (Event::Corrupt, 2),
+    (Event::Burst, 30),
+    (Event::Silence, 10),
 ];
 
 const FACTORS: [usize; 6] = [0, 1, 1, 1, 2, 5];
@@ -87,6 +89,11 @@ impl Walker {
                 self.move_message(world, event);
             }
             Event::Crash | Event::Restart | Event::Cut => self.break_things(world, event, at),
+            Event::Burst => {
+                let (among, rounds) = (self.dice.roll(), 1 + self.dice.below(6));
+                burst(world, among, rounds);
+            }
+            Event::Silence => self.silence(world, at),
             Event::Sync | Event::SyncAll | Event::Apply | Event::Snapshot | Event::Purge => {
                 self.disk_work(world, event, at);
             }
@@ -130,6 +137,21 @@ impl Walker {
                 world.deliver(flying);
             }
         }
+    }
+
+    /// Nobody hears of a leader for so long that everybody may vote again, and one asks for votes.
+    fn silence(&mut self, world: &mut World, candidate: usize) {
+        for at in 0..world.members.len() {
+            let ticks = world.members[at].config.election_ticks;
+            if !is_leader(&world.members[at]) {
+                for _ in 0..ticks {
+                    world.step(at, Input::Tick);
+                }
+            }
+        }
+        world.step(candidate, Input::Campaign);
+        let among = self.dice.roll() | 1 << candidate;
+        burst(world, among, self.dice.below(7));
     }
 
     fn break_things(&mut self, world: &mut World, event: Event, at: usize) {
@@ -253,6 +275,26 @@ impl Walker {
             Bytes::copy_from_slice(&self.next_payload.to_be_bytes())
         });
         Input::Propose(payloads.collect())
+    }
+}
+
+/// Some of the members get on with each other for a moment: writes complete and messages between them
+/// arrive in order, while the others see nothing of it.
+fn burst(world: &mut World, among: u64, rounds: usize) {
+    for _ in 0..rounds {
+        for at in (0..world.members.len()).filter(|at| among >> at & 1 == 1) {
+            world.sync(at, usize::MAX);
+        }
+        let network = std::mem::take(&mut world.network);
+        let in_it = |id| world.find(id).is_some_and(|at| among >> at & 1 == 1);
+        let inside = |message: &Message| in_it(message.from) && in_it(message.to);
+        let (arriving, staying): (Vec<_>, Vec<_>) = network
+            .into_iter()
+            .partition(|flying| inside(&flying.message));
+        world.network = staying;
+        for flying in arriving {
+            world.deliver(flying);
+        }
     }
 }
 

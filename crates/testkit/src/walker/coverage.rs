@@ -49,6 +49,8 @@ events! {
     Cut: "action: cut or heal links",
     Birth: "action: initialise",
     Corrupt: "action: deliver a corrupted message",
+    Burst: "action: some members sync and exchange messages",
+    Silence: "action: silence until everybody may vote",
     CrashLostWrites: "crash lost unsynced writes",
     CrashKeptWrites: "crash kept a write that was not confirmed",
     Blocked: "message lost on a cut link",

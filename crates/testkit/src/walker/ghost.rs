@@ -17,8 +17,9 @@ pub(crate) struct Ghost {
     votes: BTreeMap<(MemberId, Term), MemberId>,
     /// Every entry that any log ever held, with the term of the one before it.
     seen: BTreeMap<EntryId, (Term, EntryKind, Bytes)>,
-    /// What was committed, by index from 1.
-    committed: Vec<Term>,
+    /// What was committed, by index from 1: the entry's term, and the term of the leader that first
+    /// committed it.
+    committed: Vec<(Term, Term)>,
     /// Reads that wait for an answer, with what was committed when they were asked.
     reads: BTreeMap<(MemberId, u64), LogIndex>,
 }
@@ -26,24 +27,30 @@ pub(crate) struct Ghost {
 impl Ghost {
     /// Highest index that anybody knows to be committed.
     pub(crate) fn frontier(&self) -> EntryId {
-        let term = self.committed.last().copied().unwrap_or_default();
+        let (term, _) = self.committed.last().copied().unwrap_or_default();
         EntryId::new(term, LogIndex(self.committed.len() as u64))
     }
 
-    /// Election Safety: at most one leader in a term. Leader Completeness: its log has every
-    /// committed entry.
+    /// Election Safety: at most one leader in a term. Leader Completeness: its log has every entry
+    /// that was committed in an earlier term.
     pub(crate) fn leads(&mut self, member: MemberId, term: Term, log: &Disk) {
         let known = *self.leaders.entry(term).or_insert(member);
         assert!(
             known == member,
             "ElectionSafety: {known} and {member} lead term {term}"
         );
-        let frontier = self.frontier();
-        let complete =
-            log.start.index >= frontier.index || log.term_at(frontier.index) == Some(frontier.term);
+        let earlier = self
+            .committed
+            .iter()
+            .rposition(|(_, in_term)| *in_term < term);
+        let Some((at, entry_term)) = earlier.map(|at| (at, self.committed[at].0)) else {
+            return;
+        };
+        let id = EntryId::new(entry_term, LogIndex(at as u64 + 1));
+        let complete = log.start.index >= id.index || log.term_at(id.index) == Some(id.term);
         assert!(
             complete,
-            "LeaderCompleteness: {member} leads term {term} without {frontier}"
+            "LeaderCompleteness: {member} leads term {term} without {id}"
         );
     }
 
@@ -75,14 +82,14 @@ impl Ghost {
 
     /// State Machine Safety: nobody ever commits another entry at this index. Returns whether the
     /// entry was not known to be committed.
-    pub(crate) fn commits(&mut self, member: MemberId, id: EntryId) -> bool {
+    pub(crate) fn commits(&mut self, member: MemberId, in_term: Term, id: EntryId) -> bool {
         let at = usize::try_from(id.index.0).unwrap_or(usize::MAX);
         assert!(
             at <= self.committed.len() + 1,
             "{member} commits {id} before what precedes it"
         );
-        let Some(term) = self.committed.get(at - 1) else {
-            self.committed.push(id.term);
+        let Some((term, _)) = self.committed.get(at - 1) else {
+            self.committed.push((id.term, in_term));
             return true;
         };
         let safe = *term == id.term;
@@ -96,9 +103,9 @@ impl Ghost {
     /// A snapshot says what is committed up to its index.
     pub(crate) fn installs(&self, member: MemberId, last: EntryId) {
         let at = usize::try_from(last.index.0).unwrap_or(usize::MAX);
-        let known = self.committed.get(at - 1);
+        let known = self.committed.get(at - 1).map(|(term, _)| *term);
         assert!(
-            known == Some(&last.term),
+            known == Some(last.term),
             "StateMachineSafety: {member} installs {last}"
         );
     }

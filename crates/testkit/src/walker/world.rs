@@ -205,7 +205,7 @@ impl World {
             let index = LogIndex(index);
             let found = self.members[at].memory.term_at(index).unwrap_or_default();
             self.note(leads && found < term, Event::OldTermCommitted);
-            fresh |= self.ghost.commits(id, EntryId::new(found, index));
+            fresh |= self.ghost.commits(id, term, EntryId::new(found, index));
         }
         assert!(
             !fresh || leads,
