@@ -8,6 +8,9 @@ use crate::ids::{BrokerEpoch, BrokerId, FeatureLevel, TopicId};
 use crate::names::TopicName;
 use crate::partition::Partition;
 
+/// Longest value that a message repeats, in characters: longer than any valid name.
+const VALUE_LENGTH_MAX: usize = 300;
+
 /// The answer of a committed command. A rejection is an answer too: it changed nothing.
 pub type Outcome = Result<Reply, Rejection>;
 
@@ -157,15 +160,32 @@ codes! {
 }
 
 impl Rejection {
-    /// A rejection that names the field, its value and the rule that it breaks.
+    /// A rejection that names the field, its value and the rule that it breaks. A long value is shortened, and
+    /// control characters in it are escaped: the message goes to terminals and logs.
     pub fn new(code: RejectionCode, field: &str, value: impl fmt::Display, rule: &str) -> Self {
-        let message = format!("{field} is '{value}': {rule}");
+        let message = format!("{field} is '{}': {rule}", shown(&value.to_string()));
         Self {
             code,
             message,
             field: Some(field.to_owned()),
         }
     }
+}
+
+/// The value as people should see it.
+fn shown(value: &str) -> String {
+    let mut text = String::new();
+    for character in value.chars().take(VALUE_LENGTH_MAX) {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    if value.chars().nth(VALUE_LENGTH_MAX).is_some() {
+        text.push_str("...");
+    }
+    text
 }
 
 impl fmt::Display for RejectionCode {

@@ -49,8 +49,8 @@ impl Image {
     }
 
     fn put_settings(&mut self, settings: Settings) {
-        self.unhash(Row::Settings(&self.settings.clone()));
-        self.settings = settings;
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.unhash(Row::Settings(&old));
         self.hash_in(Row::Settings(&settings));
     }
 

@@ -13,12 +13,18 @@ fn topic_names_follow_kafka() {
     }
     let too_long = "a".repeat(250);
     for bad in [
-        "", ".", "..", "a b", "a/b", "ä", "a\0", "a\n", "a:b", &too_long,
+        "", ".", "..", "a b", "a/b", "\u{e4}", "a\0", "a\n", "a:b", &too_long,
     ] {
         let rejection = TopicName::parse(bad).unwrap_err();
         assert_eq!(rejection.code, InvalidTopic);
         assert_eq!(rejection.field.as_deref(), Some("topicName"));
-        assert!(rejection.message.contains(bad) && rejection.message.contains("249"));
+        let shown = bad.replace('\0', "\\u{0}").replace('\n', "\\n");
+        let start = format!("topicName is '{shown}': ");
+        assert!(rejection.message.starts_with(&start), "{rejection}");
+        assert!(
+            rejection.message.ends_with("neither \".\" nor \"..\""),
+            "{rejection}"
+        );
     }
 }
 
@@ -78,4 +84,16 @@ fn bad_settings_are_refused_with_field_value_and_rule() {
             "{rejection}"
         );
     }
+}
+
+#[test]
+fn a_message_neither_repeats_endless_values_nor_control_characters() {
+    let rejection = TopicName::parse(&"\x1b".repeat(1 << 20)).unwrap_err();
+    assert!(
+        rejection
+            .message
+            .starts_with("topicName is '\\u{1b}\\u{1b}"),
+        "{rejection}"
+    );
+    assert!(rejection.message.contains("...'") && rejection.message.len() < 3_000);
 }
