@@ -53,7 +53,10 @@ fn call(disk: &SimDisk, log: &mut Option<Log<SimDisk>>, call: &Call) -> Result<(
         Append(batch) => running.append(batch).map_err(text),
         Idle => running.idle().map_err(text),
         Purge(up_to) => running.purge(LogIndex(*up_to)).map(|_| ()).map_err(text),
-        PrepareSpare => running.spares().prepare().map(|_| ()).map_err(text),
+        PrepareSpare => {
+            let prepared = running.spares().prepare();
+            prepared.map(|_| ()).map_err(|error| error.to_string())
+        }
         Restart => {
             running.close().map_err(text)?;
             *log = None;
