@@ -98,3 +98,106 @@ impl RowChanges {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmq_metadata::{
+        IdempotencyKey, LeaderEpoch, LeaderRecovery, MetadataIndex, PartitionEpoch, Principal,
+        TopicConfigs, TopicName, WallTime,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    const FIRST: TopicId = TopicId(Uuid::from_u128(1));
+    const SECOND: TopicId = TopicId(Uuid::from_u128(2));
+
+    fn topic(id: TopicId, partition_count: u32) -> Change {
+        Change::PutTopic(Arc::new(Topic {
+            id,
+            name: TopicName::parse("orders").unwrap(),
+            partition_count,
+            replication_factor: 1,
+            created_at: WallTime(0),
+            created_index: MetadataIndex(1),
+            configs: TopicConfigs::default(),
+        }))
+    }
+
+    fn partition(topic_id: TopicId, number: u32, epoch: u32) -> Change {
+        Change::PutPartition(Arc::new(Partition {
+            topic_id,
+            partition_id: PartitionId(number),
+            replicas: vec![BrokerId(1)],
+            isr: vec![BrokerId(1)],
+            leader: None,
+            leader_epoch: LeaderEpoch(epoch),
+            partition_epoch: PartitionEpoch(epoch),
+            recovery: LeaderRecovery::Recovered,
+        }))
+    }
+
+    fn coalesced(changes: &[Change]) -> RowChanges {
+        let sets: Vec<Changes> = changes
+            .iter()
+            .map(|change| Changes {
+                rows: vec![change.clone()],
+                ..Changes::default()
+            })
+            .collect();
+        RowChanges::coalesce(&sets)
+    }
+
+    #[test]
+    fn the_last_write_of_a_row_wins() {
+        let net = coalesced(&[
+            topic(FIRST, 1),
+            partition(FIRST, 0, 1),
+            partition(FIRST, 0, 2),
+        ]);
+        let epochs: Vec<u32> = net
+            .partitions
+            .values()
+            .map(|row| row.leader_epoch.0)
+            .collect();
+        assert_eq!((epochs, net.len()), (vec![2], 2));
+    }
+
+    #[test]
+    fn a_deletion_takes_the_writes_before_it_and_leaves_those_after_it() {
+        let net = coalesced(&[
+            topic(FIRST, 1),
+            partition(FIRST, 0, 1),
+            partition(FIRST, u32::MAX, 1),
+            partition(SECOND, 0, 1),
+            Change::DeletePartitions(FIRST),
+            Change::DeleteTopic(FIRST),
+            partition(FIRST, 7, 2),
+        ]);
+        let keys: Vec<PartitionKey> = net.partitions.keys().copied().collect();
+        assert_eq!(keys, [(FIRST, PartitionId(7)), (SECOND, PartitionId(0))]);
+        assert!(net.topics.is_empty());
+        assert_eq!(net.deleted_topics, [FIRST].into());
+        assert_eq!(net.deleted_partitions, [FIRST].into());
+    }
+
+    #[test]
+    fn a_row_deleted_and_written_anew_is_both() {
+        let key = DedupKey {
+            principal: Principal::anonymous(),
+            key: IdempotencyKey::parse("k").unwrap(),
+        };
+        let net = coalesced(&[
+            Change::DeleteTopic(FIRST),
+            topic(FIRST, 2),
+            Change::DeleteBroker(BrokerId(1)),
+            Change::DeleteDedup(key.clone()),
+        ]);
+        assert_eq!((net.topics.len(), net.deleted_topics.len()), (1, 1));
+        assert_eq!(
+            (net.deleted_brokers.len(), net.deleted_dedup),
+            (1, [key].into())
+        );
+        assert!(coalesced(&[]).is_empty());
+    }
+}

@@ -4,8 +4,10 @@
 mod binaries;
 mod user;
 
+use std::fmt;
 use std::fs::File;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,14 +17,17 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use self::binaries::Binaries;
 use self::user::User;
 
 /// How long a server may take to start, to stop, or to recover. Only a broken one does.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks at a server that starts or stops.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Where to look for a free port.
+const PORTS: Range<u16> = 20_000..30_000;
 /// The superuser of the new cluster, whoever runs it.
 const SUPERUSER: &str = "postgres";
 
@@ -66,7 +71,7 @@ pub struct PostgresServer {
     port: u16,
     running: Option<Running>,
     /// The directory, if it is ours to remove.
-    _temporary: Option<TempDir>,
+    temporary: Option<TempDir>,
 }
 
 /// The server's process, and the one that watches ours.
@@ -85,7 +90,7 @@ impl PostgresServer {
     pub async fn start() -> Result<Self, LocalPostgresError> {
         let temporary = TempDir::with_prefix("dmq-postgres-").map_err(io("a directory"))?;
         let mut server = Self::prepare(temporary.path())?;
-        server._temporary = Some(temporary);
+        server.temporary = Some(temporary);
         server.restart().await?;
         Ok(server)
     }
@@ -180,7 +185,7 @@ impl PostgresServer {
             directory,
             port,
             running: None,
-            _temporary: None,
+            temporary: None,
         })
     }
 
@@ -192,6 +197,9 @@ impl PostgresServer {
             .arg(&data)
             .args(["-U", SUPERUSER, "-A", "trust", "-E", "UTF8"]);
         initdb.args(["--locale=C", "--data-checksums", "--no-instructions"]);
+        if self.temporary.is_some() {
+            initdb.arg("--no-sync");
+        }
         initdb.stdin(Stdio::null());
         let output = tokio::process::Command::from(initdb)
             .output()
@@ -264,12 +272,19 @@ impl PostgresServer {
         Ok(Running { server, watchdog })
     }
 
-    /// SIGQUIT is PostgreSQL's immediate shutdown.
+    /// SIGQUIT is PostgreSQL's immediate shutdown. A temporary directory goes when the server is gone.
     fn watch(&self, server: u32) -> std::io::Result<Child> {
+        const SCRIPT: &str = "read -r _; kill -QUIT \"$1\"
+            [ -n \"$2\" ] || exit 0
+            while kill -0 \"$1\"; do sleep 0.1; done; rm -rf \"$2\"";
+        let temporary = self.temporary.as_ref().map_or(Path::new(""), TempDir::path);
         let mut shell = Command::new("sh");
-        shell.args(["-c", "read -r _; kill -QUIT \"$0\"", &server.to_string()]);
+        shell
+            .args(["-c", SCRIPT, "sh", &server.to_string()])
+            .arg(temporary);
         self.user.run_as(&mut shell);
         shell
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -298,7 +313,9 @@ impl PostgresServer {
         running.end_watchdog();
         send(running.server.id(), signal);
         if signal == Signal::KILL {
-            children.iter().for_each(|child| send(*child, signal));
+            for child in &children {
+                send(*child, signal);
+            }
         }
         let deadline = Instant::now() + PATIENCE;
         while !running.is_gone(&children).map_err(io("the server"))? {
@@ -371,14 +388,21 @@ impl Running {
     }
 }
 
-fn io(what: impl ToString) -> impl FnOnce(std::io::Error) -> LocalPostgresError {
+fn io(what: impl fmt::Display) -> impl FnOnce(std::io::Error) -> LocalPostgresError {
     let what = what.to_string();
     move |source| LocalPostgresError::Io { what, source }
 }
 
-/// Free a moment ago.
+/// Free a moment ago, and below the range that the kernel gives to outgoing connections: it stays ours while the server is
+/// down. Each server begins its search elsewhere.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let ports = PORTS.end - PORTS.start;
+    let offset = u16::try_from(Uuid::new_v4().as_u128() % u128::from(ports)).unwrap_or(0);
+    let mut candidates = (0..ports).map(|step| PORTS.start + (offset + step) % ports);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates
+        .find(free)
+        .ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
 }
 
 /// Sends a signal. A process that is gone already needs none.

@@ -134,10 +134,10 @@ impl MemoryStore {
 
     fn up(&self) -> Result<MutexGuard<'_, Contents>, StoreError> {
         let contents = self.database.lock();
-        match contents.down {
-            true => Err(StoreError::Unavailable("the server is down".to_owned())),
-            false => Ok(contents),
+        if contents.down {
+            return Err(StoreError::Unavailable("the server is down".to_owned()));
         }
+        Ok(contents)
     }
 
     /// Takes the writer lock under a higher epoch than any before.

@@ -32,9 +32,9 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 /// Longest wait for a batch. The server's own limits end sooner; this one is for a server that stopped moving.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longest wait for a rebuild: a million rows take less than a minute.
-const REBUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+const REBUILD_TIMEOUT: Duration = Duration::from_mins(30);
 /// Longest wait for catalogue work: taking the lock, migrating, dropping.
-const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
+const CLAIM_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A projection in PostgreSQL.
 ///
@@ -58,12 +58,13 @@ struct Session {
     index: MetadataIndex,
 }
 
-/// Creates the database that `url` names if it does not exist. [`PostgresStore`] does so too when it takes over.
+/// Creates the database, and the schema, that `url` names if they do not exist. [`PostgresStore`] does so too when it takes over.
 ///
 /// # Errors
 /// `Invalid` for a bad URL; `Unavailable` if the server cannot be reached, or refuses.
 pub async fn ensure_database(url: &str) -> Result<(), StoreError> {
-    Target::parse(url)?.ensure_database().await
+    let connection = Target::parse(url)?.connect_or_create().await?;
+    connection.close().await.map_err(classify)
 }
 
 impl PostgresStore {
@@ -84,19 +85,22 @@ impl PostgresStore {
 
     /// A session that holds the writer lock, and what it found.
     async fn locked(&mut self, me: &Owner) -> Result<(PgConnection, Found), StoreError> {
-        self.target.ensure_database().await?;
-        let Some(mut connection) = self.target.connect().await? else {
-            return Err(StoreError::Unavailable(
-                "the database was dropped again".to_owned(),
-            ));
-        };
-        self.target
-            .ensure_schema(&mut connection)
-            .await
-            .map_err(classify)?;
+        let mut connection = self.target.connect_or_create().await?;
+        self.check_not_fenced(&mut connection).await?;
         lock::take(&mut connection, me).await?;
         let found = inspect::inspect(&mut connection).await.map_err(classify)?;
         Ok((connection, found))
+    }
+
+    /// Before the lock is taken: a store that a later owner followed must not disturb it.
+    async fn check_not_fenced(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let found = inspect::inspect(connection).await.map_err(classify)?;
+        match &found {
+            Found::At(position) if position.is_later_than(self.epoch_seen) => {
+                Err(found.why_not_owned(self.epoch_seen))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Brings the schema up to date, raises the epoch and keeps the session.
@@ -176,7 +180,7 @@ impl StateStore for PostgresStore {
         let Some(mut connection) = self.target.connect().await? else {
             return Ok(Found::Empty);
         };
-        let found = within(CLAIM_TIMEOUT, async {
+        let found = within(CLAIM_TIMEOUT, StoreError::Unavailable, async {
             inspect::inspect(&mut connection).await.map_err(classify)
         });
         let found = found.await?;
@@ -186,12 +190,12 @@ impl StateStore for PostgresStore {
 
     async fn claim(&mut self, me: &Owner) -> Result<Found, StoreError> {
         self.session = None;
-        within(CLAIM_TIMEOUT, self.claim_now(me)).await
+        within(CLAIM_TIMEOUT, StoreError::Unavailable, self.claim_now(me)).await
     }
 
     async fn wipe(&mut self, me: &Owner) -> Result<(), StoreError> {
         self.session = None;
-        within(CLAIM_TIMEOUT, self.wipe_now(me)).await
+        within(CLAIM_TIMEOUT, StoreError::Unavailable, self.wipe_now(me)).await
     }
 
     async fn apply(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -199,14 +203,24 @@ impl StateStore for PostgresStore {
             batch.check_follows(session.index)?;
         }
         let mut session = self.take_session()?;
-        within(BATCH_TIMEOUT, session.apply(batch)).await?;
+        within(
+            BATCH_TIMEOUT,
+            StoreError::CommitUnknown,
+            session.apply(batch),
+        )
+        .await?;
         self.session = Some(session);
         Ok(())
     }
 
     async fn rebuild(&mut self, image: &Image, at: &Checkpoint) -> Result<(), StoreError> {
         let mut session = self.take_session()?;
-        within(REBUILD_TIMEOUT, session.rebuild(image, at)).await?;
+        within(
+            REBUILD_TIMEOUT,
+            StoreError::CommitUnknown,
+            session.rebuild(image, at),
+        )
+        .await?;
         self.session = Some(session);
         Ok(())
     }
@@ -279,48 +293,43 @@ async fn finish(
 ) -> Result<(), StoreError> {
     match begun.map_err(classify) {
         Ok(true) => transaction.commit().await.map_err(commit_unknown),
-        Ok(false) => {
-            let found = inspect::inspect(&mut transaction).await.map_err(classify)?;
-            Err(found.why_not_owned(writer.epoch))
+        Ok(false) => Err(why_not_ours(&mut transaction, writer, None).await?),
+        Err(StoreError::Poison(text)) => {
+            // A failed transaction answers no more questions; this one begins another.
+            let again = sqlx::raw_sql("ROLLBACK; BEGIN")
+                .execute(&mut *transaction)
+                .await;
+            again.map_err(classify)?;
+            Err(why_not_ours(&mut transaction, writer, Some(text)).await?)
         }
-        Err(StoreError::Poison(text)) => Err(poison_or_fenced(transaction, text, writer).await?),
         Err(error) => Err(error),
     }
 }
 
-/// A writer that was fenced off may break constraints: its rows are of the past.
-async fn poison_or_fenced(
-    mut transaction: Transaction<'_, Postgres>,
-    text: String,
+/// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may break constraints, since its
+/// rows are of the past.
+async fn why_not_ours(
+    connection: &mut PgConnection,
     writer: &Writer<'_>,
+    poison: Option<String>,
 ) -> Result<StoreError, StoreError> {
-    // A failed transaction answers no more questions; this one begins another.
-    sqlx::raw_sql("ROLLBACK; BEGIN")
-        .execute(&mut *transaction)
-        .await
-        .map_err(classify)?;
-    let found = inspect::inspect(&mut transaction).await.map_err(classify)?;
-    Ok(match &found {
-        Found::At(position) if position.is_owned(writer.owner, writer.epoch) => {
-            StoreError::Poison(text)
-        }
-        _ => found.why_not_owned(writer.epoch),
-    })
+    let found = inspect::inspect(connection).await.map_err(classify)?;
+    Ok(found.why_refused(writer.owner, writer.epoch, poison))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn commit_unknown(error: sqlx::Error) -> StoreError {
     StoreError::CommitUnknown(error.to_string())
 }
 
-/// Whatever had no answer in time may have been done all the same.
+/// Waits no longer than `limit`; `late` is the error then. What had no answer in time may have been done all the same.
 async fn within<T>(
     limit: Duration,
+    late: fn(String) -> StoreError,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(limit, work).await {
         Ok(done) => done,
-        Err(_) => Err(StoreError::CommitUnknown(format!(
-            "no answer within {limit:?}"
-        ))),
+        Err(_) => Err(late(format!("no answer within {limit:?}"))),
     }
 }

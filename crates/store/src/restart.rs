@@ -268,3 +268,214 @@ impl fmt::Display for StopReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmq_metadata::{ClusterId, DirectoryId, Incarnation, NodeId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Checkpoint;
+
+    const HISTORY: Incarnation = Incarnation {
+        number: 3,
+        nonce: 0xabc,
+    };
+
+    fn me() -> Owner {
+        Owner {
+            cluster_id: ClusterId::parse("ours").unwrap(),
+            incarnation: HISTORY,
+            node: NodeId(1),
+            directory: DirectoryId(Uuid::from_u128(1)),
+        }
+    }
+
+    /// A database of `owner` at (index, term).
+    fn at(owner: Owner, index: u64, term: u64) -> Found {
+        let at = Checkpoint {
+            index: MetadataIndex(index),
+            term: Term(term),
+            ..Checkpoint::before_first()
+        };
+        Found::At(Position {
+            owner,
+            at,
+            owner_epoch: 7,
+        })
+    }
+
+    /// The log holds 51..=100; its start point is (50, 1), entries are of term 1 up to 79 and of term 2 from 80 on. The
+    /// image was loaded from a snapshot at 60.
+    fn decided(found: &Found) -> Decision {
+        let term_at = |index: MetadataIndex| match index.0 {
+            50..80 => Some(Term(1)),
+            80..=100 => Some(Term(2)),
+            _ => None,
+        };
+        let log = LogView {
+            changes_after: MetadataIndex(60),
+            last: MetadataIndex(100),
+            term_at: &term_at,
+        };
+        decide(found, &me(), &log)
+    }
+
+    fn resume(from: u64) -> Decision {
+        Decision::Resume {
+            from: MetadataIndex(from),
+        }
+    }
+
+    fn behind(found: u64) -> Decision {
+        let (found, changes_after) = (MetadataIndex(found), MetadataIndex(60));
+        Decision::Rebuild(RebuildReason::BehindChanges {
+            found,
+            changes_after,
+        })
+    }
+
+    #[test]
+    fn positions_of_this_life_are_compared_with_the_log() {
+        let cases = [
+            (100, 2, resume(101)),
+            (80, 2, resume(81)),
+            (79, 1, resume(80)),
+            (60, 1, resume(61)),
+            (59, 1, behind(59)),
+            (50, 1, behind(50)),
+            (49, 1, behind(49)),
+            (0, 0, behind(0)),
+        ];
+        for (index, term, expected) in cases {
+            assert_eq!(
+                decided(&at(me(), index, term)),
+                expected,
+                "at ({index}, {term})"
+            );
+        }
+    }
+
+    #[test]
+    fn positions_that_the_log_does_not_hold_stop_the_member() {
+        let beyond = StopReason::BeyondLog {
+            found: MetadataIndex(101),
+            last: MetadataIndex(100),
+        };
+        assert_eq!(decided(&at(me(), 101, 2)), Decision::Stop(beyond));
+        // Where changes are missing too: the log says all the same that it lost entries.
+        for (index, found, log) in [(100, 1, 2), (80, 1, 2), (79, 2, 1), (55, 2, 1)] {
+            let (found, log) = (Term(found), Term(log));
+            let stop = StopReason::OtherTerm {
+                index: MetadataIndex(index),
+                found,
+                log,
+            };
+            assert_eq!(decided(&at(me(), index, found.0)), Decision::Stop(stop));
+        }
+    }
+
+    #[test]
+    fn a_log_from_its_first_entry_resumes_an_empty_database_of_ours() {
+        let term_at = |index: MetadataIndex| (index.0 == 0).then_some(Term(0));
+        let (changes_after, last) = (MetadataIndex(0), MetadataIndex(0));
+        let log = LogView {
+            changes_after,
+            last,
+            term_at: &term_at,
+        };
+        assert_eq!(decide(&at(me(), 0, 0), &me(), &log), resume(1));
+        let empty = Decision::Rebuild(RebuildReason::Empty);
+        assert_eq!(decide(&Found::Empty, &me(), &log), empty);
+    }
+
+    /// Cluster before node before history before directory, and all of them before the log.
+    #[test]
+    fn identities_are_judged_in_order_of_precedence() {
+        let mut owner = me();
+        let judged = |owner: &Owner| decided(&at(owner.clone(), 1_000, 9));
+        owner.directory = DirectoryId(Uuid::from_u128(2));
+        assert_eq!(judged(&owner), Decision::Wipe(WipeReason::OtherDirectory));
+        owner.incarnation = Incarnation {
+            number: 2,
+            nonce: 0xabc,
+        };
+        assert_eq!(judged(&owner), Decision::Wipe(WipeReason::LowerIncarnation));
+        owner.incarnation = Incarnation {
+            number: 3,
+            nonce: 0xabd,
+        };
+        let other = StopReason::OtherHistory { incarnation: 3 };
+        assert_eq!(judged(&owner), Decision::Stop(other));
+        owner.incarnation = Incarnation {
+            number: 4,
+            nonce: 0xabc,
+        };
+        let higher = StopReason::HigherIncarnation { found: 4, ours: 3 };
+        assert_eq!(judged(&owner), Decision::Stop(higher));
+        owner.node = NodeId(2);
+        let node = Refusal::OtherNode { found: 2, ours: 1 };
+        assert_eq!(judged(&owner), Decision::Refuse(node));
+        owner.cluster_id = ClusterId::parse("theirs").unwrap();
+        let (found, ours) = ("theirs".to_owned(), "ours".to_owned());
+        let cluster = Refusal::OtherCluster { found, ours };
+        assert_eq!(judged(&owner), Decision::Refuse(cluster));
+    }
+
+    #[test]
+    fn an_unknown_schema_is_dropped_unless_it_is_somebody_elses() {
+        let unknown = |owner| Found::UnknownSchema {
+            version: Some(99),
+            owner,
+        };
+        let wipe = Decision::Wipe(WipeReason::UnknownSchema);
+        assert_eq!(decided(&unknown(None)), wipe);
+        assert_eq!(decided(&unknown(Some(me()))), wipe);
+        let mut earlier = me();
+        earlier.directory = DirectoryId(Uuid::from_u128(2));
+        assert_eq!(decided(&unknown(Some(earlier))), wipe);
+        let mut neighbour = me();
+        neighbour.node = NodeId(2);
+        let refuse = Decision::Refuse(Refusal::OtherNode { found: 2, ours: 1 });
+        assert_eq!(decided(&unknown(Some(neighbour))), refuse);
+        let mut later = me();
+        later.incarnation.number = 4;
+        let stop = Decision::Stop(StopReason::HigherIncarnation { found: 4, ours: 3 });
+        assert_eq!(decided(&unknown(Some(later))), stop);
+    }
+
+    #[test]
+    fn strangers_tables_are_left_alone_by_name() {
+        let found = Found::Foreign("table topics exists".to_owned());
+        let Decision::Refuse(refusal) = decided(&found) else {
+            panic!("not refused")
+        };
+        let text = refusal.to_string();
+        assert_eq!(
+            text,
+            "the database is in use by others: table topics exists"
+        );
+    }
+
+    #[test]
+    fn every_reason_names_both_sides() {
+        let stop = StopReason::OtherTerm {
+            index: MetadataIndex(7),
+            found: Term(2),
+            log: Term(3),
+        };
+        assert_eq!(
+            stop.to_string(),
+            "entry 7 is of term 2 in the database and of term 3 in the log: \
+             the log lost committed entries"
+        );
+        let beyond = StopReason::BeyondLog {
+            found: MetadataIndex(9),
+            last: MetadataIndex(5),
+        };
+        assert_eq!(
+            beyond.to_string(),
+            "the database stands at index 9, the log ends at 5: the log lost committed entries"
+        );
+    }
+}

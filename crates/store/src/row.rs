@@ -134,19 +134,24 @@ impl PartitionColumns {
     }
 
     fn convert(self) -> Option<Partition> {
-        let recovering = self.recovering;
+        let leader = match self.leader {
+            Some(leader) => Some(BrokerId(small(leader)?)),
+            None => None,
+        };
+        let recovery = if self.recovering {
+            LeaderRecovery::Recovering
+        } else {
+            LeaderRecovery::Recovered
+        };
         Some(Partition {
             topic_id: TopicId(self.topic_id),
             partition_id: PartitionId(small(self.partition_id)?),
             replicas: brokers(self.replicas)?,
             isr: brokers(self.isr)?,
-            leader: optional(self.leader)?.map(BrokerId),
+            leader,
             leader_epoch: LeaderEpoch(small(self.leader_epoch)?),
             partition_epoch: PartitionEpoch(small(self.partition_epoch)?),
-            recovery: match recovering {
-                true => LeaderRecovery::Recovering,
-                false => LeaderRecovery::Recovered,
-            },
+            recovery,
         })
     }
 }
@@ -227,13 +232,6 @@ impl CheckpointColumns {
 
 fn small(number: i64) -> Option<u32> {
     u32::try_from(number).ok()
-}
-
-fn optional(number: Option<i64>) -> Option<Option<u32>> {
-    match number {
-        Some(number) => small(number).map(Some),
-        None => Some(None),
-    }
 }
 
 fn brokers(numbers: Vec<i64>) -> Option<Vec<BrokerId>> {

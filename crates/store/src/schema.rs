@@ -31,6 +31,7 @@ pub(crate) struct Inspection {
 
 /// The row of `node_meta`, as far as it can be read.
 #[derive(Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "one value, looked at once")]
 pub(crate) enum Meta {
     /// There is no row.
     #[default]

@@ -28,6 +28,12 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     )])
 });
 
+/// A file of ours that cannot be read.
+const UNREADABLE: Found = Found::UnknownSchema {
+    version: None,
+    owner: None,
+};
+
 /// A projection in a SQLite file: WAL, `synchronous = NORMAL`, `BEGIN IMMEDIATE`. A crash of the machine can take the last
 /// transactions back, never half of one; the log then brings them again.
 ///
@@ -84,13 +90,10 @@ impl SqliteStore {
 
     /// A broken file of ours can be made again; any other file stays as it is.
     fn broken(&self, error: &sqlx::Error) -> Found {
-        match inspect::has_our_header(self.file.path()) {
-            true => Found::UnknownSchema {
-                version: None,
-                owner: None,
-            },
-            false => Found::Foreign(format!("{}: {error}", self.describe())),
+        if inspect::has_our_header(self.file.path()) {
+            return UNREADABLE;
         }
+        Found::Foreign(format!("{}: {error}", self.describe()))
     }
 
     /// Opens the file for writing, under the lock, with the newest schema.
@@ -169,12 +172,8 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         match begun.map_err(|error| self.judge(error)) {
             Ok(true) => session.commit(index).await,
-            Ok(false) => Err(session.why_not_ours().await?),
-            // A writer that was fenced off may break constraints: its rows are of the past.
-            Err(StoreError::Poison(text)) if session.is_ours().await? => {
-                Err(StoreError::Poison(text))
-            }
-            Err(StoreError::Poison(_)) => Err(session.why_not_ours().await?),
+            Ok(false) => Err(session.why_not_ours(None).await?),
+            Err(StoreError::Poison(text)) => Err(session.why_not_ours(Some(text)).await?),
             Err(error) => Err(error),
         }
     }
@@ -188,13 +187,10 @@ impl StateStore for SqliteStore {
 
     async fn position(&mut self) -> Result<Found, StoreError> {
         self.session = None;
-        match self.damaged {
-            true => Ok(Found::UnknownSchema {
-                version: None,
-                owner: None,
-            }),
-            false => self.look().await,
+        if self.damaged {
+            return Ok(UNREADABLE);
         }
+        self.look().await
     }
 
     async fn claim(&mut self, me: &Owner) -> Result<Found, StoreError> {
@@ -289,18 +285,12 @@ impl Session {
         Ok(())
     }
 
-    async fn is_ours(&mut self) -> Result<bool, StoreError> {
+    /// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may break constraints, since
+    /// its rows are of the past.
+    async fn why_not_ours(&mut self, poison: Option<String>) -> Result<StoreError, StoreError> {
         let found = inspect::inspect(&mut self.connection)
             .await
             .map_err(classify)?;
-        Ok(matches!(found, Found::At(position) if position.is_owned(&self.owner, self.epoch)))
-    }
-
-    /// Why a compare-and-set met nothing.
-    async fn why_not_ours(&mut self) -> Result<StoreError, StoreError> {
-        let found = inspect::inspect(&mut self.connection)
-            .await
-            .map_err(classify)?;
-        Ok(found.why_not_owned(self.epoch))
+        Ok(found.why_refused(&self.owner, self.epoch, poison))
     }
 }

@@ -199,32 +199,39 @@ impl Position {
         }
     }
 
-    /// Whether the owner of `epoch` is still the one.
-    pub(crate) fn is_owned(&self, me: &Owner, epoch: u64) -> bool {
-        self.owner == *me && self.owner_epoch == epoch
+    /// Whether a later owner than the one of `epoch` came; 0 stands for no owner yet. A lower epoch than ours means
+    /// that the database went back in time.
+    pub(crate) const fn is_later_than(&self, epoch: u64) -> bool {
+        epoch > 0 && self.owner_epoch > epoch
     }
 
     /// Checks that `me`, whose highest epoch so far is `epoch_seen`, may claim the rows at this position.
-    ///
-    /// A lower epoch than one that was seen means that the database went back in time; a higher one that a later
-    /// owner came in between.
     pub(crate) fn check_claim(&self, me: &Owner, epoch_seen: u64) -> Result<(), StoreError> {
         if self.owner != *me {
             return Err(StoreError::Invalid(
                 "the rows are not this owner's to claim".to_owned(),
             ));
         }
-        if epoch_seen > 0 && self.owner_epoch > epoch_seen {
-            let (found, ours) = (self.owner_epoch, epoch_seen);
-            return Err(StoreError::Fenced(format!(
-                "owner epoch is {found}, ours was {ours}"
-            )));
+        if self.is_later_than(epoch_seen) {
+            return Err(Found::At(self.clone()).why_not_owned(epoch_seen));
         }
         Ok(())
     }
 }
 
 impl Found {
+    /// Why `me`, the owner of `epoch`, could not write: somebody else owns the rows now, or (`poison`) a row was refused.
+    pub(crate) fn why_refused(&self, me: &Owner, epoch: u64, poison: Option<String>) -> StoreError {
+        match (self, poison) {
+            (Self::At(position), Some(poison))
+                if position.owner == *me && position.owner_epoch == epoch =>
+            {
+                StoreError::Poison(poison)
+            }
+            _ => self.why_not_owned(epoch),
+        }
+    }
+
     /// Why the owner of `epoch` could not move the position.
     pub(crate) fn why_not_owned(&self, epoch: u64) -> StoreError {
         let Self::At(Position {

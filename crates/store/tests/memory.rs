@@ -1,4 +1,10 @@
 //! The store in memory against the conformance suite, and its faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what failed"
+)]
 
 use async_trait::async_trait;
 use dmq_metadata::{DirectoryId, Term};
@@ -42,16 +48,12 @@ fn edit(position: &mut Position, tamper: Tamper) {
     }
 }
 
-async fn memory() -> Option<Memory> {
-    Some(Memory(MemoryDatabase::new()))
-}
-
-dmq_store::conformance_tests!(memory());
+dmq_store::conformance_tests!(async { Some(Memory(MemoryDatabase::new())) });
 
 #[tokio::test]
 async fn a_commit_without_an_answer_is_found_out_by_the_position() {
     for (fault, stands_at) in [(CommitFault::Applied, 20), (CommitFault::Lost, 10)] {
-        let memory = memory().await.unwrap();
+        let memory = Memory(MemoryDatabase::new());
         let history = History::new(40, 20);
         let mut store = memory.open();
         bring_to(&mut *store, &history, 10).await.unwrap();
@@ -75,7 +77,7 @@ async fn a_commit_without_an_answer_is_found_out_by_the_position() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_waited_for() {
-    let memory = memory().await.unwrap();
+    let memory = Memory(MemoryDatabase::new());
     let history = History::new(41, 20);
     let mut store = memory.open();
     bring_to(&mut *store, &history, 10).await.unwrap();

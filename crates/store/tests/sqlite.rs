@@ -1,4 +1,10 @@
 //! SQLite against the conformance suite, and what only a file can suffer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what failed"
+)]
 
 use async_trait::async_trait;
 use dmq_store::conformance::history::{History, owner};
@@ -63,11 +69,7 @@ impl Backend for Sqlite {
     }
 }
 
-async fn sqlite() -> Option<Sqlite> {
-    Some(Sqlite::new())
-}
-
-dmq_store::conformance_tests!(sqlite());
+dmq_store::conformance_tests!(async { Some(Sqlite::new()) });
 
 /// Prepares, expects to rebuild, and goes on to the end of `history`.
 async fn assert_rebuilt(sqlite: &Sqlite, history: &History) {

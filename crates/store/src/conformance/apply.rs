@@ -241,12 +241,11 @@ pub async fn dropping_a_call_half_way_leaves_one_of_the_two_states(
     for polls in 1..12 {
         let mut store = backend.open();
         let found = claim_in_the_end(&mut *store, &history).await?;
-        let from = match found {
-            Prepared::Resume { from } => from.0,
-            _ => {
-                bring_to(&mut *store, &history, 0).await?;
-                1
-            }
+        let from = if let Prepared::Resume { from } = found {
+            from.0
+        } else {
+            bring_to(&mut *store, &history, 0).await?;
+            1
         };
         let batch = history.batch(from, from + 29);
         poll_times(store.apply(&batch), polls).await;

@@ -9,7 +9,7 @@ use dmq_metadata::{
 };
 use uuid::Uuid;
 
-use crate::{Batch, Checkpoint, LogView, Owner, RowChanges, StoredConfiguration};
+use crate::{Batch, Checkpoint, Owner, RowChanges, StoredConfiguration};
 
 /// Brokers of the made-up cluster; the last one has the highest number that there is.
 const BROKERS: [u32; 5] = [0, 1, 2, 7, u32::MAX];
@@ -63,16 +63,13 @@ impl History {
     /// Adds one entry: this command, or a no-op.
     pub fn append(&mut self, envelope: Option<&Envelope>) {
         let index = self.last().next();
-        let changes = match envelope {
-            Some(envelope) => {
-                apply(&mut self.image, index, envelope)
-                    .expect("a known command")
-                    .changes
-            }
-            None => {
-                advance(&mut self.image, index).expect("the next index");
-                Changes::default()
-            }
+        let changes = if let Some(envelope) = envelope {
+            apply(&mut self.image, index, envelope)
+                .expect("a known command")
+                .changes
+        } else {
+            advance(&mut self.image, index).expect("the next index");
+            Changes::default()
         };
         let at = self.checkpoint_now(index);
         self.entries.push((changes, at));
@@ -136,17 +133,6 @@ impl History {
     /// Term of an entry; `None` outside of the log.
     pub fn term_at(&self, index: MetadataIndex) -> Option<Term> {
         (index <= self.last()).then(|| self.checkpoint(index).term)
-    }
-
-    /// Calls `use_log` with this log, whose changes exist behind `changes_after`.
-    pub fn with_log<T>(&self, changes_after: u64, use_log: impl FnOnce(&LogView<'_>) -> T) -> T {
-        let term_at = |index| self.term_at(index);
-        let changes_after = MetadataIndex(changes_after);
-        use_log(&LogView {
-            changes_after,
-            last: self.last(),
-            term_at: &term_at,
-        })
     }
 
     fn checkpoint_now(&self, index: MetadataIndex) -> Checkpoint {
@@ -305,7 +291,7 @@ impl History {
         self.next_random() % limit
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
+    /// `SplitMix64` (Steele, Lea, Flood 2014).
     fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;

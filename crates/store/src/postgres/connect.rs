@@ -79,17 +79,26 @@ impl Target {
         }
     }
 
-    /// Creates the database if it does not exist.
-    pub(super) async fn ensure_database(&self) -> Result<(), StoreError> {
-        if let Some(connection) = self.connect().await? {
-            connection.close().await.map_err(classify)?;
-            return Ok(());
-        }
+    /// Connects; a database and a schema that do not exist are created.
+    pub(super) async fn connect_or_create(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = match self.connect().await? {
+            Some(connection) => connection,
+            None => self.create_and_connect().await?,
+        };
+        self.ensure_schema(&mut connection)
+            .await
+            .map_err(classify)?;
+        Ok(connection)
+    }
+
+    async fn create_and_connect(&self) -> Result<PgConnection, StoreError> {
         let options = self.options.clone().database(MAINTENANCE_DATABASE);
         let connected = connect(&options).await;
-        let mut connection = connected.map_err(|trouble| trouble.into_error(&self.shown))?;
-        self.create_database(&mut connection).await?;
-        connection.close().await.map_err(classify)
+        let mut maintenance = connected.map_err(|trouble| trouble.into_error(&self.shown))?;
+        self.create_database(&mut maintenance).await?;
+        maintenance.close().await.map_err(classify)?;
+        let dropped = || StoreError::Unavailable(format!("{}: dropped again", self.shown));
+        self.connect().await?.ok_or_else(dropped)
     }
 
     /// Text sorts byte by byte in it, and it holds every character.
@@ -115,7 +124,7 @@ impl Target {
     }
 
     /// Creates the node's schema if it does not exist.
-    pub(super) async fn ensure_schema(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+    async fn ensure_schema(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let Some(schema) = &self.schema else {
             return Ok(());
         };

@@ -13,6 +13,7 @@ const FORBIDDEN: &str = "42501";
 
 /// The instruction for an error before COMMIT
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
     let poison = match (&error, sql_state(&error)) {
         (_, Some(state)) => refuses_a_row(&state),

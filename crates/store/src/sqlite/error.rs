@@ -11,6 +11,7 @@ const MISMATCH: i32 = 20;
 const NOTADB: i32 = 26;
 
 /// The instruction for an error before COMMIT.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
     match primary_code(&error) {
         Some(CONSTRAINT | MISMATCH | TOOBIG) => StoreError::Poison(error.to_string()),

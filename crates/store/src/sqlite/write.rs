@@ -3,6 +3,8 @@
 //! The driver hands every call to a thread of its own, which costs more than a small statement. So all statements of
 //! a batch travel in one call, and those without rows get an empty array.
 
+use std::fmt::Write;
+
 use dmq_metadata::{Broker, BrokerId, DedupEntry, LeaderRecovery, Partition, Rack, Topic};
 use serde::Serialize;
 use sqlx::query::Query;
@@ -196,10 +198,7 @@ fn broker(row: &Broker) -> impl Serialize {
 
 /// JSON has no bytes: the answer travels as hex digits.
 fn dedup(row: &DedupEntry) -> impl Serialize {
-    let outcome: String = outcome_bytes(&row.outcome)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let outcome = hex(&outcome_bytes(&row.outcome));
     (
         row.key.principal.as_str(),
         row.key.key.as_str(),
@@ -208,6 +207,16 @@ fn dedup(row: &DedupEntry) -> impl Serialize {
         signed(row.log_time.0),
         outcome,
     )
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing into a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn array<T: Serialize>(rows: impl Iterator<Item = T>) -> sqlx::Result<String> {
