@@ -36,7 +36,8 @@ pub(crate) fn run(world: &mut World, line: &str, place: &str) {
         "settle" => settle(world, &line),
         "deliver" | "drop" | "duplicate" | "delay" => network(world, &line),
         "inject" => inject::run(world, &line),
-        "status" | "log" | "peers" | "network" => show_state(world, &line),
+        "status" | "log" | "peers" | "network" | "lengths" | "configuration" | "purgeable"
+        | "ignored" => show_state(world, &line),
         _ => at_node(world, &line),
     }
 }
@@ -88,6 +89,9 @@ impl<'a> Line<'a> {
 fn create(world: &mut World, line: &Line<'_>) {
     let count = u32::try_from(line.number(1)).unwrap();
     let single = line.word(0) == "node";
+    if !single {
+        world.network.clear();
+    }
     for id in if single { count..=count } else { 1..=count } {
         let voters = line
             .list("voters")
@@ -200,10 +204,15 @@ fn network(world: &mut World, line: &Line<'_>) {
     }
 }
 
-/// `status [1]`, `log [1]`, `peers 1`, `network`.
+/// `status [1]`, `log [1]`, `peers 1`, `network`, `lengths`.
 fn show_state(world: &mut World, line: &Line<'_>) {
-    if line.word(0) == "network" {
-        let lines: Vec<String> = world.network.iter().map(show::message).collect();
+    if ["network", "lengths"].contains(&line.word(0)) {
+        let form = if line.word(0) == "network" {
+            show::message
+        } else {
+            show::length
+        };
+        let lines: Vec<String> = world.network.iter().map(form).collect();
         world
             .out
             .extend(lines.into_iter().map(|line| format!("on the way {line}\n")));
@@ -229,7 +238,20 @@ fn show_state(world: &mut World, line: &Line<'_>) {
                 let text = show::log(node.memory.start.last, &node.memory.entries);
                 world.say(id, &text);
             }
-            _ => peers(world, id),
+            "peers" => peers(world, id),
+            "configuration" => {
+                let (index, configuration) = raft.configuration();
+                let text = show::placed(*index, configuration);
+                world.say(id, &format!("has configuration {text}"));
+            }
+            "purgeable" => {
+                let text = format!("may purge up to {}", raft.purgeable());
+                world.say(id, &text);
+            }
+            _ => {
+                let text = format!("ignored {} messages", raft.ignored_messages());
+                world.say(id, &text);
+            }
         }
     }
 }

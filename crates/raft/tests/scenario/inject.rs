@@ -39,6 +39,10 @@ fn body(world: &mut World, line: &Line<'_>) -> MessageBody {
     };
     match line.word(1) {
         "prevote" => MessageBody::PreVote { last: id("last") },
+        "prevote-reply" => MessageBody::PreVoteReply {
+            asked: Term(number("asked")),
+            granted: true,
+        },
         "vote" => MessageBody::Vote {
             last: id("last"),
             transfer: false,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use dmq_raft::{
     AppendResult, Configuration, Effects, Entry, EntryId, EntryKind, IoSeq, LogIndex, MemberId,
-    Message, MessageBody, Persist, Proposed, Status,
+    Message, MessageBody, Persist, Proposed, Refusal, Status,
 };
 
 /// `n3`; after a wipe `n3'`, under the next directory.
@@ -16,6 +16,16 @@ pub(crate) fn name(member: MemberId) -> String {
 pub(crate) fn message(message: &Message) -> String {
     let (from, to) = (name(message.from), name(message.to));
     format!("{from}->{to} t{} {}", message.term, body(&message.body))
+}
+
+/// A message by the number and size of its entries.
+pub(crate) fn length(message: &Message) -> String {
+    let MessageBody::Append { entries, prev, .. } = &message.body else {
+        return self::message(message);
+    };
+    let bytes: usize = entries.iter().map(Entry::size_bytes).sum();
+    let (to, count) = (name(message.to), entries.len());
+    format!("append to {to} behind {prev}: {count} entries, {bytes} bytes")
 }
 
 /// The word for a kind of message, as commands use it.
@@ -106,10 +116,24 @@ fn verdict(granted: bool) -> &'static str {
 pub(crate) fn entries(entries: &[Entry]) -> String {
     let shown = entries.iter().map(|entry| match entry.kind {
         EntryKind::Noop => entry.id().to_string(),
-        EntryKind::Command => format!("{}:{}", entry.id(), String::from_utf8_lossy(&entry.payload)),
+        EntryKind::Command => format!("{}:{}", entry.id(), content(&entry.payload)),
         EntryKind::Configuration => format!("{}=conf", entry.id()),
     });
     shown.collect::<Vec<_>>().join(" ")
+}
+
+fn content(payload: &[u8]) -> String {
+    match payload.len() {
+        0..20 => String::from_utf8_lossy(payload).into_owned(),
+        length => format!("({length} bytes)"),
+    }
+}
+
+fn reason(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::NotLeader { leader: Some(node) } => format!("{refusal}, node {node} is"),
+        _ => refusal.to_string(),
+    }
 }
 
 pub(crate) fn write(write: &Persist) -> String {
@@ -158,13 +182,13 @@ pub(crate) fn news(effects: &Effects) -> Vec<String> {
         lines.push(format!("commits {}..{}", range.start(), range.end()));
     }
     match &effects.proposed {
-        Some(Proposed::Refused(refusal)) => lines.push(format!("refuses: {refusal}")),
+        Some(Proposed::Refused(refusal)) => lines.push(format!("refuses: {}", reason(*refusal))),
         Some(Proposed::Appended { .. }) | None => {}
     }
     for read in &effects.reads {
         lines.push(match read.result {
             Ok(index) => format!("read {} may be served at {index}", read.seq),
-            Err(refusal) => format!("read {} refused: {refusal}", read.seq),
+            Err(refusal) => format!("read {} refused: {}", read.seq, reason(refusal)),
         });
     }
     if let Some(outcome) = effects.admin {
@@ -206,5 +230,5 @@ pub(crate) fn log(start: EntryId, list: &[Entry]) -> String {
     } else {
         format!("({start}) ")
     };
-    format!("{start}{}", entries(list))
+    format!("{start}{}", entries(list)).trim_end().to_owned()
 }

@@ -121,9 +121,8 @@ impl World {
     /// Hands a message over, if its receiver is there and the connection too.
     pub(crate) fn deliver(&mut self, mut message: Message) {
         let (from, to) = (message.from.node.0, message.to.node.0);
-        let cut = [from, to]
-            .iter()
-            .any(|id| self.nodes.get(id).is_none_or(|n| n.isolated));
+        let isolated = |id: &u32| self.nodes.get(id).is_some_and(|node| node.isolated);
+        let cut = [from, to].iter().any(isolated);
         let down = self.nodes.get(&to).is_none_or(|node| node.raft.is_none());
         if cut || down {
             if !self.quiet {
