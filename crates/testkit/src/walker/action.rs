@@ -37,6 +37,18 @@ const ACTIONS: [(Event, usize); 22] = [
 
 const FACTORS: [usize; 6] = [0, 1, 1, 1, 2, 5];
 
+/// The factors of walks that elect a leader every few actions: figure 8 of the Raft paper takes four
+/// elections with little replication between them.
+fn churn_factor(event: Event) -> usize {
+    match event {
+        Event::Silence => 12,
+        Event::Crash | Event::Restart => 4,
+        Event::Burst | Event::Propose | Event::Read => 2,
+        Event::Deliver | Event::Snapshot | Event::Purge | Event::Apply | Event::Birth => 1,
+        _ => 0,
+    }
+}
+
 /// Messages on their way at most, of which a walk picks one; older ones are lost first, so that it
 /// keeps moving.
 const NETWORK_MAX: [usize; 3] = [10, 25, 60];
@@ -55,16 +67,19 @@ pub(crate) struct Walker {
 
 impl Walker {
     pub(crate) fn new(mut dice: Dice, birth: Option<Configuration>) -> Self {
-        let mut weights = [0; ACTIONS.len()];
-        for (weight, (event, usual)) in weights.iter_mut().zip(ACTIONS) {
+        let churn = dice.once_in(3);
+        let weights = ACTIONS.map(|(event, usual)| {
+            let factor = FACTORS[dice.below(FACTORS.len())];
+            if churn {
+                return usual * churn_factor(event);
+            }
             // A walk in which nobody hears or remembers anything finds nothing.
             let needed = matches!(
                 event,
                 Event::Tick | Event::Deliver | Event::SyncAll | Event::Apply | Event::Restart
             );
-            let factor = FACTORS[dice.below(FACTORS.len())];
-            *weight = usual * if needed { factor.max(1) } else { factor };
-        }
+            usual * if needed { factor.max(1) } else { factor }
+        });
         let ordered = dice.once_in(3);
         let network_max = NETWORK_MAX[dice.below(NETWORK_MAX.len())];
         Self {
