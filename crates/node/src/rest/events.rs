@@ -80,6 +80,12 @@ impl EventLog {
         self.latest.send_replace(Some(recorded));
     }
 
+    /// A receiver of the newest event.
+    #[cfg(test)]
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<RecordedEvent>> {
+        self.latest.subscribe()
+    }
+
     fn history(&self) -> EventHistory {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         EventHistory {

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use dmq_api::status::Code;
 use futures::FutureExt;
-use http::Request;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -139,7 +139,6 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(HEAD_BUFFER_BYTES_MAX)
-        .pipeline_flush(true)
         .writev(false);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(Wire::new(stream)), service));
     let ended = tokio::select! {
@@ -161,7 +160,9 @@ async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if let Err(error) = within_limits(&request) {
-        return Ok(error.into_response());
+        // Whoever sends such a head is not worth a kept connection.
+        let close = HeaderValue::from_static("close");
+        return Ok(error.with_header("connection", close).into_response());
     }
     request.extensions_mut().insert(PeerAddr(peer));
     let (method, uri) = (request.method().clone(), request.uri().clone());
