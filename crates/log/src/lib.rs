@@ -22,6 +22,7 @@ mod snapshot_file;
 mod spare;
 mod verify;
 mod walk;
+mod writer;
 
 pub use data_dir::{DataDir, DataDirError, random_directory_id};
 pub use disk::{Access, DirEntry, Disk, DiskFile, FileDisk, sim};

@@ -1,14 +1,14 @@
 //! Reads entries while the writer appends.
 
 use std::ops::RangeInclusive;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use dmq_raft::{ENTRY_OVERHEAD_BYTES, Entry, EntryId, LogIndex, Term};
 
 use crate::contents::{Contents, Slot};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Corruption, IoFailure, ReadError};
-use crate::log::View;
+use crate::log::SharedView;
 use crate::record::{self, RECORD_HEADER_BYTES, Record};
 use crate::segment::Segment;
 
@@ -18,13 +18,13 @@ const PIECE_BYTES: u32 = 1 << 20;
 /// Reads durable entries; cheap to clone, for any thread. The writer never waits for the disk on behalf of a
 /// reader, nor a reader for the writer's syncs.
 pub struct LogReader<D: Disk> {
-    shared: Arc<RwLock<View<D::File>>>,
+    shared: SharedView<D::File>,
 }
 
 impl<D: Disk> Clone for LogReader<D> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -43,7 +43,7 @@ enum Mismatch {
 }
 
 impl<D: Disk> LogReader<D> {
-    pub(crate) fn new(shared: Arc<RwLock<View<D::File>>>) -> Self {
+    pub(crate) fn new(shared: SharedView<D::File>) -> Self {
         Self { shared }
     }
 
@@ -77,21 +77,17 @@ impl<D: Disk> LogReader<D> {
 
     /// Term of a durable entry, or of the start point.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        self.view().contents.term_at(index)
+        self.shared.read().contents.term_at(index)
     }
 
     /// Position before the first entry.
     pub fn start(&self) -> EntryId {
-        self.view().contents.start()
+        self.shared.read().contents.start()
     }
 
     /// Position of the last durable entry; the start point if there is none.
     pub fn last(&self) -> EntryId {
-        self.view().contents.last()
-    }
-
-    fn view(&self) -> RwLockReadGuard<'_, View<D::File>> {
-        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.read().contents.last()
     }
 
     /// Which entries to read next, and where from. `None` if not even one fits.
@@ -102,7 +98,7 @@ impl<D: Disk> LogReader<D> {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Option<Piece<D::File>>, ReadError> {
-        let view = self.view();
+        let view = self.shared.read();
         let contents = &view.contents;
         let front = contents
             .slot(first)
@@ -146,7 +142,7 @@ impl<D: Disk> LogReader<D> {
     }
 
     fn is_current(&self, piece: &Piece<D::File>) -> bool {
-        let view = self.view();
+        let view = self.shared.read();
         let indexes = (piece.first.0..).map(LogIndex);
         indexes
             .zip(&piece.slots)

@@ -20,9 +20,8 @@ use crate::contents::Contents;
 use crate::data_dir::DataDir;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Corruption, IoFailure, OpenError};
-use crate::frame::FRAME_HEADER_BYTES;
-use crate::log::{View, Writer};
-use crate::scan::{Scan, scan};
+use crate::log::View;
+use crate::scan::{Scan, Tail, scan};
 use crate::segment::Segment;
 use crate::walk::zero_tail;
 
@@ -92,8 +91,10 @@ pub struct TornTail {
 pub(crate) struct Found<F> {
     /// What readers see.
     pub(crate) view: View<F>,
-    /// Where to go on.
-    pub(crate) writer: Writer<F>,
+    /// The newest segment, where the log goes on.
+    pub(crate) newest: Arc<Segment<F>>,
+    /// Its end.
+    pub(crate) tail: Tail,
     /// What the core learns.
     pub(crate) recovered: Recovered,
 }
@@ -124,21 +125,15 @@ pub(crate) fn recover<D: Disk>(dir: &DataDir<D>) -> Result<Found<D::File>, OpenE
         cleared_bytes,
     };
     let recovered = recovered(&scan.contents, report);
-    let writer = Writer {
-        segment: newest,
-        offset: scan.tail.offset,
-        end: scan.tail.end,
-        last_is_empty: scan.tail.last_is_empty,
-        buffer: vec![0; FRAME_HEADER_BYTES],
-        changes: Vec::new(),
-    };
+    let tail = scan.tail;
     let view = View {
         contents: scan.contents,
         segments: scan.segments,
     };
     Ok(Found {
         view,
-        writer,
+        newest,
+        tail,
         recovered,
     })
 }
