@@ -9,8 +9,8 @@ use dmq_raft::{Configuration, Entry, EntryId, EntryKind, LogIndex};
 
 use crate::snapshot::load_snapshot;
 use crate::{
-    AppliedBatch, AppliedEntry, ApplierInput, ApplierOutput, ChangeSet, CommittedEntries,
-    DriverInput, FeedInput, HashNote, Installed, View,
+    AppliedBatch, AppliedEntry, ApplierInput, ApplierOutput, ApplierStop, ChangeSet,
+    CommittedEntries, DriverInput, FeedInput, HashNote, Installed, View,
 };
 
 /// Most entries of one piece of work.
@@ -123,15 +123,19 @@ impl<D: Disk> Applier<D> {
             Some(Obstacle::Read(ReadError::Compacted { .. })) => {
                 self.standing = Standing::AwaitsInstall;
             }
-            Some(Obstacle::Read(error)) => self.stop(error.to_string(), &mut output),
-            Some(Obstacle::Entry(reason)) => self.stop(reason, &mut output),
+            Some(Obstacle::Read(error)) => {
+                self.stop(ApplierStop::Unreadable(error.to_string()), &mut output);
+            }
+            Some(Obstacle::Entry(reason)) => {
+                self.stop(ApplierStop::UnknownEntry(reason), &mut output);
+            }
         }
         output
     }
 
-    fn stop(&mut self, reason: String, output: &mut ApplierOutput) {
+    fn stop(&mut self, stop: ApplierStop, output: &mut ApplierOutput) {
         self.standing = Standing::Stopped;
-        output.driver.push(DriverInput::ApplierStopped(reason));
+        output.driver.push(DriverInput::ApplierStopped(stop));
     }
 
     /// The next entries, over several messages if they are small.
@@ -240,7 +244,7 @@ impl<D: Disk> Applier<D> {
                     .driver
                     .push(DriverInput::Installed(Installed { view, size_bytes }));
             }
-            Err(error) => self.stop(error.to_string(), &mut output),
+            Err(error) => self.stop(ApplierStop::Unreadable(error.to_string()), &mut output),
         }
         output
     }

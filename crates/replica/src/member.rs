@@ -8,8 +8,7 @@ use dmq_log::{
 };
 use dmq_metadata::{ClusterId, Image, Incarnation, Rejection};
 use dmq_raft::{
-    ConfigError, Configuration, EntryId, HardState, IoSeq, LogIndex, Persist, Raft, Restored,
-    StartPoint,
+    ConfigError, Configuration, EntryId, IoSeq, LogIndex, Persist, Raft, Restored, StartPoint,
 };
 
 use crate::snapshot::{SnapshotFailure, load};
@@ -172,13 +171,6 @@ fn restore<D: Disk>(
         restored.start_configuration = recovered.start_configuration;
         restored.entries = recovered.entries;
     } else {
-        // The leader's term may not have been written before the crash: no vote was given in it then.
-        if restored.hard_state.term < snapshot.term {
-            restored.hard_state = HardState {
-                term: snapshot.term,
-                vote: None,
-            };
-        }
         restored.start = snapshot;
         restored.start_configuration =
             (view.configuration.0, view.configuration.1.as_ref().clone());
@@ -192,7 +184,8 @@ fn start_at(restored: &Restored) -> Persist {
     let (last, configuration) = (restored.start, restored.start_configuration.clone());
     Persist {
         io: IoSeq(0),
-        hard_state: Some(restored.hard_state),
+        // The core enters the snapshot's term itself, if it is a later one.
+        hard_state: None,
         start: Some(StartPoint {
             last,
             configuration,

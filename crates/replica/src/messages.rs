@@ -89,8 +89,8 @@ pub enum DriverInput {
     Held(HeldImage),
     /// From the applier: a snapshot became the image.
     Installed(Installed),
-    /// From the applier: it stopped before an entry that it does not understand, or could not read one.
-    ApplierStopped(String),
+    /// From the applier: it takes no further entries.
+    ApplierStopped(ApplierStop),
     /// From the projector.
     Projection(ProjectionReport),
     /// The snapshot thread is done.
@@ -294,6 +294,16 @@ pub struct View {
     pub configuration: (LogIndex, Arc<Configuration>),
 }
 
+/// Why the applier takes no further entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplierStop {
+    /// The next entry is not understood: the image stands before it until the binary is upgraded. Reads
+    /// of what is there go on (DESIGN 6.7).
+    UnknownEntry(String),
+    /// The log or a snapshot cannot be read: the process must end.
+    Unreadable(String),
+}
+
 /// Entries that the applier has applied, for the driver.
 #[derive(Clone, Debug)]
 pub struct AppliedBatch {
@@ -487,7 +497,7 @@ pub enum AlarmKind {
 pub enum ExitReason {
     /// The stop sequence is over.
     Stopped,
-    /// The log could not be written; retrying could lose data.
+    /// The log could not be written or read; retrying could lose data.
     LogFailed(String),
     /// More than half of the voters have another state hash (DESIGN 6.8).
     Corrupt(String),

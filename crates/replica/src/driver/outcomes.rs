@@ -6,8 +6,8 @@ use super::reads::ReadTimes;
 use super::waiters::{Decision, Waiting};
 use super::{Driver, Ready};
 use crate::{
-    Ack, AlarmKind, Answer, AppliedBatch, CommittedWrite, Installed, ProjectionHealth,
-    RequestError, Ticket,
+    Ack, AlarmKind, Answer, AppliedBatch, ApplierStop, CommittedWrite, ExitReason, Installed,
+    ProjectionHealth, RequestError, Ticket,
 };
 
 impl Driver {
@@ -64,9 +64,12 @@ impl Driver {
         self.step(Input::Applied(last.index));
     }
 
-    /// The image stands before an entry: nothing that needs a later one will be served.
-    pub(super) fn applier_stopped(&mut self, reason: String) {
-        self.alarm(AlarmKind::UnknownEntry, true, reason);
+    /// The image moves no more: nothing that needs a later entry will be served.
+    pub(super) fn applier_stopped(&mut self, stop: ApplierStop) {
+        match stop {
+            ApplierStop::UnknownEntry(reason) => self.alarm(AlarmKind::UnknownEntry, true, reason),
+            ApplierStop::Unreadable(reason) => self.exit(ExitReason::LogFailed(reason)),
+        }
     }
 
     fn decided(&mut self, waiting: Waiting, decision: Decision) {

@@ -71,10 +71,12 @@ impl World {
         let status = process.driver.status();
         let published = process.view.last;
         let image = process.view.image.index().0;
+        // Until an install is done the core is ahead of the disk and the image.
+        let installing = status.start.index > status.durable;
         let fits = status.applied.index <= status.commit
             && status.commit <= status.last.index
             && status.durable <= status.last.index
-            && status.start.index <= status.applied.index
+            && (installing || status.start.index <= status.applied.index.max(status.durable))
             && status.applied.index <= published.index
             && image == published.index.0
             && (status.role != Role::Leader || status.leader.is_some());

@@ -2,8 +2,8 @@
 
 use dmq_raft::{LogIndex, Message};
 use dmq_replica::{
-    Alarm, AlarmKind, Answer, ApplierInput, ApplierOutput, DriverInput, DriverOutput, ExitReason,
-    FeedInput, LogInput, PinError, RequestError, Ticket, fill, write_snapshot,
+    Alarm, AlarmKind, Answer, ApplierInput, ApplierOutput, ApplierStop, DriverInput, DriverOutput,
+    ExitReason, FeedInput, LogInput, PinError, RequestError, Ticket, fill, write_snapshot,
 };
 
 use super::history::Violation;
@@ -260,7 +260,7 @@ impl World {
                 (DriverInput::Installed(installed), _) => {
                     self.history.installed(node, &installed.view)?;
                 }
-                (DriverInput::ApplierStopped(reason), _) => {
+                (DriverInput::ApplierStopped(ApplierStop::UnknownEntry(reason)), _) => {
                     return Err(format!("node {node}'s applier stopped: {reason}"));
                 }
                 _ => {}

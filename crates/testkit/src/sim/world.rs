@@ -268,8 +268,14 @@ impl World {
             return Ok(());
         }
         let seed = self.rng.next();
-        let started = self.nodes[node].start(&self.params, seed);
-        started.map_err(|error| format!("node {node} does not start: {error}"))?;
+        if let Err(error) = self.nodes[node].start(&self.params, seed) {
+            // The cut that was set met the recovery.
+            if self.nodes[node].disk.is_without_power() {
+                self.power_failed(node);
+                return Ok(());
+            }
+            return Err(format!("node {node} does not start: {error}"));
+        }
         let life = self.nodes[node].life;
         let first = self.rng.between(0, 10 * MS);
         self.after(first, Event::Tick(node, life));
