@@ -42,7 +42,8 @@ const FACTORS: [usize; 6] = [0, 1, 1, 1, 2, 5];
 fn churn_factor(event: Event) -> usize {
     match event {
         Event::Silence => 12,
-        Event::Crash | Event::Restart => 4,
+        Event::Restart => 8,
+        Event::Crash => 4,
         Event::Burst | Event::Propose | Event::Read => 2,
         Event::Deliver | Event::Snapshot | Event::Purge | Event::Apply | Event::Birth => 1,
         _ => 0,
@@ -165,8 +166,14 @@ impl Walker {
             }
         }
         world.step(candidate, Input::Campaign);
+        // An election takes four rounds; what the winner has replicated then depends on the rest.
         let among = self.dice.roll() | 1 << candidate;
-        burst(world, among, self.dice.below(7));
+        let rounds = if self.dice.once_in(6) {
+            0
+        } else {
+            3 + self.dice.below(4)
+        };
+        burst(world, among, rounds);
     }
 
     fn break_things(&mut self, world: &mut World, event: Event, at: usize) {
@@ -227,6 +234,11 @@ impl Walker {
     }
 
     fn ask_core(&mut self, world: &mut World, event: Event, at: usize) {
+        let at = if event == Event::Read {
+            self.leader_or(world, at)
+        } else {
+            at
+        };
         let Some(raft) = &world.members[at].raft else {
             return;
         };
@@ -270,10 +282,18 @@ impl Walker {
         }
     }
 
-    /// The leader in every second case: where a snapshot matters most.
+    /// In every second case somebody who leads or believes to lead: there snapshots and reads matter.
     fn leader_or(&mut self, world: &World, at: usize) -> usize {
-        let leader = world.members.iter().position(is_leader);
-        leader.filter(|_| self.dice.once_in(2)).unwrap_or(at)
+        let leaders = world
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| is_leader(member));
+        let leaders: Vec<usize> = leaders.map(|(at, _)| at).collect();
+        if leaders.is_empty() || self.dice.once_in(2) {
+            return at;
+        }
+        leaders[self.dice.below(leaders.len())]
     }
 
     /// Only the lowest id initialises, as the members' pins see to (DESIGN 6.1).

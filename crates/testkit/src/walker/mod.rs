@@ -179,7 +179,11 @@ fn config(dice: &mut Dice, id: MemberId, election_ticks: u32) -> Config {
     config.check_quorum_ticks = election_ticks + 1 + u32::from(dice.once_in(2)) * 20;
     config.transfer_ticks = 1 + election_ticks / 2;
     config.inflight_messages_max = 1 + dice.below(4);
-    config.append_entries_max = 1 + dice.below(4);
+    config.append_entries_max = if dice.once_in(2) {
+        1
+    } else {
+        1 + dice.below(4)
+    };
     config.append_bytes_max = 200;
     config.inflight_bytes_max = 400;
     config.entry_size_max = 100;
