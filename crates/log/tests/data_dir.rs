@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use dmq_log::sim::{Fault, FaultKind, Operation, SimDisk, Survivors};
@@ -32,6 +33,17 @@ fn a_formatted_directory_has_an_identity_and_an_empty_log() {
     assert!(dir.available_bytes().unwrap() > 0);
     let (log, recovered) = Log::open(&dir, LogOptions::default()).unwrap();
     assert_eq!(Model::default().difference(&log, &recovered), None);
+    for name in ["identity", "lock"] {
+        let mode = std::fs::metadata(root.join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(
+            mode & 0o777,
+            0o600,
+            "{name} is for the node's own user only"
+        );
+    }
 }
 
 #[test]

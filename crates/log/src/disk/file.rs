@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{Access, DirEntry, Disk, DiskFile};
@@ -40,11 +40,7 @@ impl Disk for FileDisk {
         match access {
             Access::Read => File::open(path),
             Access::Write => OpenOptions::new().read(true).write(true).open(path),
-            Access::Create => OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .open(path),
+            Access::Create => creating().create_new(true).open(path),
         }
     }
 
@@ -61,12 +57,7 @@ impl Disk for FileDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = creating().create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -96,6 +87,13 @@ impl Disk for FileDisk {
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
+}
+
+/// Files are for the node's own user only: the log holds every command, the identity file the header seed.
+fn creating() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
 }
 
 impl DiskFile for File {
