@@ -1,4 +1,18 @@
-//! The data directory of one member: identity, the durable Raft log, snapshot files.
+//! The data directory of one member: identity, the durable Raft log, snapshot files (DESIGN 6.1 to 6.3, 6.7).
+//!
+//! Reading order: `disk` (what a disk promises), `record`, `frame`, `segment` (the bytes, with diagrams),
+//! `contents` (what records add up to), `plan` (decides how a group commit is written), `writer` (does it),
+//! `log` (the API), `scan` and `recovery` (reading back), `reader`, `spare`; `data_dir` and `format`;
+//! `snapshot_file`; `verify` (offline).
+//!
+//! What holds everywhere:
+//!
+//! - What a call reported durable is on disk, in an order in which term and vote come before the entries of
+//!   that term. After a crash the log is a prefix of what was asked for, and holds all that was acknowledged.
+//! - Damage is refused by file and offset, never patched. The one exception is stated in `recovery`: the last
+//!   frame, until an empty one follows it.
+//! - A failed write or sync is final. A disk without space for a new segment is not a failure.
+//! - No name and no byte is trusted that an earlier process may have left unsynced.
 
 mod codec;
 mod contents;
