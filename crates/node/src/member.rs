@@ -5,7 +5,7 @@ mod errors;
 mod snapshots;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use crate::handle::{
     TransferRequest, Transferred, View,
 };
 use crate::identity::{node_id, raft_directory_id, raft_node_id};
+use crate::metrics::Metrics;
 use crate::threads::{Ask, Beat, HashRing, STUCK_AFTER};
 
 /// Initialise waits for the voters to pin; the driver gives up earlier.
@@ -44,6 +45,8 @@ pub struct RunningMember<D: Disk> {
     pub hashes: Arc<HashRing>,
     /// The snapshot files.
     pub snapshots: Arc<SnapshotStore<D>>,
+    /// Where proposals are timed.
+    pub metrics: Arc<Metrics>,
     /// When the driver turned last.
     pub driver_beat: Arc<Beat>,
     /// When the log writer ended a write last.
@@ -58,6 +61,7 @@ impl<D: Disk> Clone for RunningMember<D> {
             status: self.status.clone(),
             hashes: Arc::clone(&self.hashes),
             snapshots: Arc::clone(&self.snapshots),
+            metrics: Arc::clone(&self.metrics),
             driver_beat: Arc::clone(&self.driver_beat),
             log_beat: Arc::clone(&self.log_beat),
         }
@@ -107,7 +111,13 @@ impl<D: Disk> RunningMember<D> {
 #[async_trait]
 impl<D: Disk> Member for RunningMember<D> {
     async fn propose(&self, request: CommandRequest) -> Result<Committed, RequestError> {
-        let CommandRequest { command, principal, idempotency, ack, timeout } = request;
+        let CommandRequest {
+            command,
+            principal,
+            idempotency,
+            ack,
+            timeout,
+        } = request;
         let envelope = Envelope {
             request_id: RequestId(uuid::Uuid::new_v4()),
             principal,
@@ -121,8 +131,22 @@ impl<D: Disk> Member for RunningMember<D> {
             Ack::Applied => dmq_replica::Ack::Applied,
             Ack::Projected => dmq_replica::Ack::Projected,
         };
-        let build = |ticket| DriverInput::Propose(Proposal { ticket, envelope, ack });
-        match self.question(timeout, || RequestError::Timeout, build).await? {
+        let build = |ticket| {
+            DriverInput::Propose(Proposal {
+                ticket,
+                envelope,
+                ack,
+            })
+        };
+        let started = Instant::now();
+        let answer = self
+            .question(timeout, || RequestError::Timeout, build)
+            .await?;
+        self.metrics
+            .raft
+            .propose
+            .observe(started.elapsed().as_secs_f64());
+        match answer {
             Answer::Committed(write) => Ok(Committed {
                 index: MetadataIndex(write.id.index.0),
                 term: Term(write.id.term.0),
@@ -134,7 +158,11 @@ impl<D: Disk> Member for RunningMember<D> {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Arc<View>, RequestError> {
-        let ReadRequest { consistency, min_index, timeout } = request;
+        let ReadRequest {
+            consistency,
+            min_index,
+            timeout,
+        } = request;
         let linearizable = consistency == Consistency::Linearizable;
         if linearizable || self.view.load().image.index() < min_index {
             self.wait_applied(min_index, linearizable, timeout).await?;
@@ -147,7 +175,11 @@ impl<D: Disk> Member for RunningMember<D> {
     }
 
     async fn initialize(&self, request: InitializeRequest) -> Result<Initialized, RequestError> {
-        let InitializeRequest { cluster, incarnation, voters } = request;
+        let InitializeRequest {
+            cluster,
+            incarnation,
+            voters,
+        } = request;
         let body = dmq_replica::InitializeRequest {
             cluster_id: cluster.to_string(),
             incarnation,
@@ -160,16 +192,25 @@ impl<D: Disk> Member for RunningMember<D> {
                 .collect(),
         };
         let late = || RequestError::Unavailable("the voters did not answer in time".to_owned());
-        let build = |ticket| DriverInput::Initialize { ticket, request: body };
+        let build = |ticket| DriverInput::Initialize {
+            ticket,
+            request: body,
+        };
         match self.question(INITIALIZE_TIMEOUT, late, build).await? {
-            Answer::Initialized => Ok(Initialized { voters, membership_index: MetadataIndex(1) }),
+            Answer::Initialized => Ok(Initialized {
+                voters,
+                membership_index: MetadataIndex(1),
+            }),
             other => Err(errors::unexpected(&other)),
         }
     }
 
     async fn transfer(&self, request: TransferRequest) -> Result<Transferred, RequestError> {
         let actual = self.status.borrow().term;
-        if request.expected_term.is_some_and(|expected| expected != actual) {
+        if request
+            .expected_term
+            .is_some_and(|expected| expected != actual)
+        {
             return Err(RequestError::StaleTerm { actual });
         }
         let to = request.target.map(raft_node_id);
@@ -217,7 +258,10 @@ impl<D: Disk> Member for RunningMember<D> {
         };
         let files = self.snapshots().await?;
         let gone = || RequestError::Internal(format!("snapshot {last} is not there any more"));
-        files.into_iter().find(|file| file.index == last).ok_or_else(gone)
+        files
+            .into_iter()
+            .find(|file| file.index == last)
+            .ok_or_else(gone)
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, RequestError> {
@@ -239,7 +283,11 @@ impl<D: Disk> Member for RunningMember<D> {
         } else {
             self.hashes.at(wanted).ok_or_else(|| not_kept(wanted))?
         };
-        Ok(StateHashAt { index: wanted, hash, feature_level })
+        Ok(StateHashAt {
+            index: wanted,
+            hash,
+            feature_level,
+        })
     }
 
     async fn liveness(&self) -> Result<(), String> {
@@ -259,7 +307,9 @@ fn not_kept(wanted: MetadataIndex) -> RequestError {
 
 /// For people: nothing is decided by it.
 fn now() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

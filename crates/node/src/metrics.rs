@@ -5,9 +5,12 @@ mod families;
 mod routes;
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dmq_metadata::Counts;
+use dmq_replica::Counters;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -40,26 +43,22 @@ pub struct Metrics {
 /// Consensus, as far as it is not state.
 #[derive(Debug)]
 pub struct RaftMetrics {
-    /// Time from queueing a command to its commit, on the controller.
+    /// Time of a group of entries from the log to its commit.
     pub commit: Histogram,
-    /// Time from the start of an election to its end, won or lost.
-    pub election: Histogram,
-    /// Elections that this node began.
-    pub elections: Counter,
-    /// Times that this node became the controller.
-    pub elected: Counter,
-    /// Commands that this node appended as the controller.
-    pub proposals: Counter,
-    /// Proposals that were refused because too much was in flight.
-    pub overloads: Counter,
-    /// Writes that were answered with `LEADER_CHANGED`.
-    pub leader_changed: Counter,
-    /// Writes that were answered with an unknown outcome.
-    pub outcome_unknown: Counter,
-    /// Calls of peers that name another cluster, history or addressee.
-    pub foreign_calls: Counter,
-    /// Share of time in which the event loop waits: 1 idle, 0 busy.
-    pub poll_idle_ratio: Gauge<f64, AtomicU64>,
+    /// Time from queueing a command to its answer, on the controller.
+    pub propose: Histogram,
+    election: Histogram,
+    campaigning_since: Mutex<Option<Instant>>,
+    elections: Counter,
+    elected: Counter,
+    proposals: Counter,
+    leader_changed: Counter,
+    outcome_unknown: Counter,
+    snapshots_taken: Counter,
+    snapshots_installed: Counter,
+    poll_idle_ratio: Gauge<f64, AtomicU64>,
+    loop_idle: Counter<f64, AtomicU64>,
+    loop_busy: Counter<f64, AtomicU64>,
 }
 
 /// The log on disk.
@@ -73,10 +72,6 @@ pub struct LogMetrics {
     pub append_bytes: Counter,
     /// Time to write one snapshot.
     pub snapshot: Histogram,
-    /// Snapshots written.
-    pub snapshots_taken: Counter,
-    /// Snapshots installed.
-    pub snapshots_installed: Counter,
 }
 
 /// The image.
@@ -164,28 +159,106 @@ impl RaftMetrics {
             commit: seconds(
                 registry,
                 "commit_latency",
-                "From queueing a command to its commit",
+                "From the log to the commit, by group",
             ),
-            election: seconds(registry, "election_latency", "Duration of an election"),
+            propose: seconds(
+                registry,
+                "propose_latency",
+                "From queueing a command to its answer",
+            ),
+            election: seconds(
+                registry,
+                "election_latency",
+                "From campaigning to a known leader",
+            ),
+            campaigning_since: Mutex::default(),
             elections: counter(registry, "elections", "Elections begun by this node"),
             elected: counter(registry, "elected", "Times this node became the controller"),
             proposals: counter(registry, "proposals", "Commands appended as the controller"),
-            overloads: counter(
-                registry,
-                "overloads",
-                "Proposals refused: too much in flight",
-            ),
             leader_changed: counter(registry, "leader_changed", "Writes lost to another leader"),
             outcome_unknown: counter(registry, "outcome_unknown", "Writes with unknown outcome"),
-            foreign_calls: counter(registry, "foreign_calls", "Peer calls not addressed to us"),
+            snapshots_taken: counter(registry, "snapshots_taken", "Snapshots written"),
+            snapshots_installed: counter(registry, "snapshots_installed", "Snapshots installed"),
             poll_idle_ratio: {
                 let gauge = Gauge::default();
-                let help = "Share of time the event loop waits";
+                let help = "Share of time that the event loop waited since the start";
                 registry.register("poll_idle_ratio", help, gauge.clone());
                 gauge
             },
+            loop_idle: float_counter(registry, "loop_idle", "Time the event loop waited"),
+            loop_busy: float_counter(registry, "loop_busy", "Time the event loop worked"),
         }
     }
+
+    /// Takes over what the driver has counted since its start.
+    pub fn observe_counters(&self, counted: &Counters) {
+        let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
+        set(&self.elections, counted.elections);
+        set(&self.elected, counted.elected);
+        set(&self.proposals, counted.proposed);
+        set(&self.leader_changed, counted.leader_changed);
+        set(&self.outcome_unknown, counted.outcome_unknown);
+        set(&self.snapshots_taken, counted.snapshots_taken);
+        set(&self.snapshots_installed, counted.snapshots_installed);
+    }
+
+    /// Notes that the node campaigns or not, and whether it knows a leader: an election is over when it does.
+    pub fn observe_election(&self, campaigning: bool, leader_known: bool) {
+        let mut since = self
+            .campaigning_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if campaigning {
+            since.get_or_insert_with(Instant::now);
+        } else if leader_known && let Some(began) = since.take() {
+            self.election.observe(began.elapsed().as_secs_f64());
+        }
+    }
+
+    /// One round of the event loop.
+    pub fn observe_turn(&self, waited: Duration, worked: Duration) {
+        let idle = self.loop_idle.inc_by(waited.as_secs_f64()) + waited.as_secs_f64();
+        let busy = self.loop_busy.inc_by(worked.as_secs_f64()) + worked.as_secs_f64();
+        self.poll_idle_ratio
+            .set(idle / (idle + busy).max(f64::MIN_POSITIVE));
+    }
+}
+
+impl LogMetrics {
+    /// One durable write of so many entries and payload bytes.
+    pub fn observe_write(&self, took: Duration, entries: usize, bytes: usize) {
+        self.fsync.observe(took.as_secs_f64());
+        self.append_entries.observe(count(entries));
+        self.append_bytes.inc_by(bytes as u64);
+    }
+}
+
+impl ApplyMetrics {
+    /// One batch of entries.
+    pub fn observe_batch(&self, took: Duration, entries: usize) {
+        self.batch.observe(took.as_secs_f64());
+        self.batch_entries.observe(count(entries));
+        self.entries.inc_by(entries as u64);
+    }
+}
+
+impl ProjectionMetrics {
+    /// One transaction of so many entries.
+    pub fn observe_batch(&self, took: Duration, entries: usize) {
+        self.batch.observe(took.as_secs_f64());
+        self.batch_entries.observe(count(entries));
+    }
+}
+
+/// A count as histograms take it.
+fn count(entries: usize) -> f64 {
+    f64::from(u32::try_from(entries).unwrap_or(u32::MAX))
+}
+
+fn float_counter(registry: &mut Registry, name: &str, help: &str) -> Counter<f64, AtomicU64> {
+    let counter = Counter::default();
+    registry.register_with_unit(name, help, Unit::Seconds, counter.clone());
+    counter
 }
 
 impl LogMetrics {
@@ -195,8 +268,6 @@ impl LogMetrics {
             append_entries: sizes(registry, "append_entries", "Entries in one durable write"),
             append_bytes: counter(registry, "append_bytes", "Bytes written to the log"),
             snapshot: seconds(registry, "snapshot", "Writing one snapshot"),
-            snapshots_taken: counter(registry, "snapshots_taken", "Snapshots written"),
-            snapshots_installed: counter(registry, "snapshots_installed", "Snapshots installed"),
         }
     }
 }

@@ -14,7 +14,9 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Sources};
 use crate::exit::{Exit, Failure};
+use crate::handle::NodeStatus;
 use crate::lifecycle;
+use crate::queue::Sender;
 use crate::rest::{Rest, Surface};
 use crate::shutdown;
 use crate::threads::Work;
@@ -26,6 +28,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Servers let the requests in flight end for so long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How often a stopping node looks whether clients are still connected.
+const DRAINED_INTERVAL: Duration = Duration::from_millis(10);
+
 /// How `serve` was called.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -36,11 +41,7 @@ pub struct ServeOptions {
 }
 
 /// Runs a node until it is told to stop, or must.
-pub async fn serve(
-    config: Config,
-    sources: Sources,
-    options: ServeOptions,
-) -> Result<(), Failure> {
+pub async fn serve(config: Config, sources: Sources, options: ServeOptions) -> Result<(), Failure> {
     warn_of_exposure(&config);
     let listeners = Listeners::bind(&config).await?;
     let opened = data::open(&config, options.bootstrap).await?;
@@ -53,7 +54,7 @@ pub async fn serve(
         peers = config.own().authority(),
         "serving"
     );
-    let ended = attend(&mut parts, &options).await;
+    let ended = attend(&mut parts, &servers.rest, &options).await;
     background.into_iter().for_each(|task| task.abort());
     servers.stop().await;
     parts.stop(&ended);
@@ -61,7 +62,7 @@ pub async fn serve(
 }
 
 /// Waits for the end: asked for, or forced by a part. A second signal cuts the stop sequence short.
-async fn attend(parts: &mut Parts, options: &ServeOptions) -> Ended {
+async fn attend(parts: &mut Parts, rest: &Rest, options: &ServeOptions) -> Ended {
     tokio::select! {
         ended = parts.ended() => return ended,
         () = shutdown::signal() => {}
@@ -69,14 +70,34 @@ async fn attend(parts: &mut Parts, options: &ServeOptions) -> Ended {
     }
     tracing::info!("stopping");
     parts.driver.push_always(Work::Input(DriverInput::Stop));
+    let driver = parts.driver.clone();
+    let drained = tell_when_drained(rest, parts.handle.watch_status(), driver);
     tokio::select! {
         ended = parts.ended() => ended,
+        never = drained => match never {},
         () = shutdown::signal() => Ended::Told(ExitReason::Stopped),
         () = tokio::time::sleep(STOP_TIMEOUT) => {
             tracing::warn!("the stop sequence did not end in time");
             Ended::Told(ExitReason::Stopped)
         }
     }
+}
+
+/// A stopping node answers as a non-controller for a while, so that clients learn where to go; once nobody
+/// is connected there is nobody to tell.
+async fn tell_when_drained(
+    rest: &Rest,
+    mut status: watch::Receiver<Arc<NodeStatus>>,
+    driver: Sender<Work>,
+) -> std::convert::Infallible {
+    let handed_over = |status: &Arc<NodeStatus>| status.stopping && !status.is_leader();
+    // The sender lives as long as the driver; without it the node ends anyway.
+    let _ = status.wait_for(handed_over).await;
+    while rest.connections() > 0 {
+        tokio::time::sleep(DRAINED_INTERVAL).await;
+    }
+    driver.push_always(Work::Input(DriverInput::Drained));
+    std::future::pending().await
 }
 
 /// DESIGN section 8: there is no TLS and there are no user accounts yet.
@@ -91,6 +112,7 @@ fn warn_of_exposure(config: &Config) {
 
 /// The HTTP and gRPC servers.
 struct Servers {
+    rest: Rest,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -105,11 +127,25 @@ impl Servers {
             None => Surface::Full,
         };
         let mut tasks = vec![
-            tokio::spawn(serve_rest(rest.clone(), listeners.rest, surface, stopped.clone())),
-            tokio::spawn(serve_peers(parts.service(), listeners.peers, stopped.clone())),
+            tokio::spawn(serve_rest(
+                rest.clone(),
+                listeners.rest,
+                surface,
+                stopped.clone(),
+            )),
+            tokio::spawn(serve_peers(
+                parts.service(),
+                listeners.peers,
+                stopped.clone(),
+            )),
         ];
         if let Some(listener) = listeners.management {
-            tasks.push(tokio::spawn(serve_rest(rest, listener, Surface::Management, stopped)));
+            tasks.push(tokio::spawn(serve_rest(
+                rest,
+                listener,
+                Surface::Management,
+                stopped,
+            )));
         }
         Self { stop, tasks }
     }
@@ -187,13 +223,16 @@ impl Ended {
             }
             Self::Told(ExitReason::LogFailed(reason)) => Err(Failure::new(
                 Exit::LogFailed,
-                format!("the log cannot be written ({reason}); the process ends, nothing is retried"),
+                format!(
+                    "the log cannot be written ({reason}); the process ends, nothing is retried"
+                ),
             )),
             Self::Told(ExitReason::Corrupt(reason)) => Err(Failure::new(Exit::Corrupt, reason)),
             Self::LostEntries(reason) => Err(Failure::new(Exit::LostEntries, reason)),
-            Self::Defect(part) => {
-                Err(Failure::new(Exit::Defect, format!("the {part} ended unexpectedly: a defect")))
-            }
+            Self::Defect(part) => Err(Failure::new(
+                Exit::Defect,
+                format!("the {part} ended unexpectedly: a defect"),
+            )),
         }
     }
 }

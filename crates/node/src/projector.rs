@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::metrics::Metrics;
 use crate::queue::Sender;
 use crate::threads::Work;
 use store_job::{Done, Opened, StoreBox};
@@ -46,6 +47,8 @@ pub struct ProjectorContext<D: Disk> {
     pub driver: Sender<Work>,
     /// Whether a client may be waiting for a transaction: this node is the controller, or is stopping.
     pub watched: watch::Receiver<bool>,
+    /// Where transactions are counted.
+    pub metrics: Arc<Metrics>,
     /// The database knows of entries that the log lost: the process must end.
     pub lost_entries: Box<dyn Fn(StopReason) + Send + Sync>,
 }
@@ -64,6 +67,7 @@ pub async fn run<D: Disk>(
         job: None,
         pause: RETRY_PAUSE_MIN,
         next_work_at: Instant::now(),
+        transaction: None,
     };
     projector.open(Duration::ZERO);
     let mut inputs = inputs;
@@ -113,6 +117,8 @@ struct Projector<D: Disk> {
     job: Option<BoxFuture<'static, Done>>,
     pause: Duration,
     next_work_at: Instant,
+    /// When the running transaction began, and how many entries it holds.
+    transaction: Option<(Instant, usize)>,
 }
 
 impl<D: Disk> Projector<D> {
@@ -143,7 +149,9 @@ impl<D: Disk> Projector<D> {
             }
         }
         if let Some(report) = self.feed.report() {
-            self.context.driver.push_always(Work::Input(DriverInput::Projection(report)));
+            self.context
+                .driver
+                .push_always(Work::Input(DriverInput::Projection(report)));
         }
     }
 
@@ -152,11 +160,15 @@ impl<D: Disk> Projector<D> {
         let snapshot = *self.context.snapshot_index.borrow();
         self.job = Some(match work {
             FeedWork::Apply(batch) => match batches::batch_of(&batch, snapshot) {
-                Some(batch) => store_job::apply(store, batch),
+                Some(rows) => {
+                    self.transaction = Some((Instant::now(), batch.sets.len()));
+                    store_job::apply(store, rows)
+                }
                 None => store_job::nothing(store),
             },
             FeedWork::Rebuild(view) => {
                 let at = batches::checkpoint_of(&view, snapshot);
+                self.context.metrics.projection.rebuilds.inc();
                 store_job::rebuild(store, view.image, at)
             }
         });
@@ -167,6 +179,7 @@ impl<D: Disk> Projector<D> {
     }
 
     fn done(&mut self, done: Done) {
+        self.count(&done);
         match done {
             Done::Opened(opened) => self.opened(opened),
             Done::Worked(Ok(store)) => {
@@ -175,13 +188,29 @@ impl<D: Disk> Projector<D> {
             }
             Done::Worked(Err(error)) if error.retryable() => {
                 tracing::warn!(%error, "the projection is interrupted");
-                self.feed.handle(FeedInput::Stored(StoreResult::Unavailable(error.to_string())));
+                self.feed.handle(FeedInput::Stored(StoreResult::Unavailable(
+                    error.to_string(),
+                )));
                 self.open(RETRY_PAUSE_MIN);
             }
             Done::Worked(Err(error)) => {
                 tracing::error!(%error, "the projection stops; the quorum goes on without it");
-                self.feed.handle(FeedInput::Stored(StoreResult::Stopped(error.to_string())));
+                self.feed
+                    .handle(FeedInput::Stored(StoreResult::Stopped(error.to_string())));
             }
+        }
+    }
+
+    fn count(&mut self, done: &Done) {
+        let metrics = &self.context.metrics.projection;
+        match (done, self.transaction.take()) {
+            (Done::Worked(Ok(_)), Some((began, entries))) => {
+                metrics.observe_batch(began.elapsed(), entries);
+            }
+            (Done::Worked(Err(_)), _) => {
+                metrics.errors.inc();
+            }
+            _ => {}
         }
     }
 
@@ -201,11 +230,15 @@ impl<D: Disk> Projector<D> {
                 self.open(self.pause);
             }
             Opened::Stopped(reason) => {
-                tracing::error!(reason, "the projection is off; the quorum goes on without it");
+                tracing::error!(
+                    reason,
+                    "the projection is off; the quorum goes on without it"
+                );
                 self.feed.handle(FeedInput::Start(FeedStart::Stop(reason)));
             }
             Opened::LostEntries(reason) => {
-                self.feed.handle(FeedInput::Start(FeedStart::Stop(reason.to_string())));
+                self.feed
+                    .handle(FeedInput::Start(FeedStart::Stop(reason.to_string())));
                 (self.context.lost_entries)(reason);
             }
         }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use dmq_log::{DataDir, DataDirError, FileDisk, SnapshotStore};
 use dmq_metadata::MetadataIndex;
 use dmq_raft::{MemberId, Message, Role};
-use dmq_replica::{
-    Alarm, DriverInput, ExitReason, PinDigest, PinError, QuorumEvent, Status,
-};
+use dmq_replica::{Alarm, DriverInput, ExitReason, PinDigest, PinError, QuorumEvent, Status};
 use tokio::sync::{mpsc, watch};
 
 use crate::handle::NodeStatus;
+use crate::metrics::Metrics;
 use crate::peers::{Addressee, Links, Parcel, pins, snapshot_send};
 use crate::queue::Sender;
 use crate::status::{StatusView, alarm_name};
@@ -38,6 +37,8 @@ pub struct NodeShell {
     pub snapshot_index: watch::Sender<MetadataIndex>,
     /// Whether clients may be waiting for the projector.
     pub projection_watched: watch::Sender<bool>,
+    /// Where elections and the driver's counts are shown.
+    pub metrics: Arc<Metrics>,
     /// The end of the process.
     pub exits: mpsc::UnboundedSender<ExitReason>,
 }
@@ -60,7 +61,10 @@ impl Shell for NodeShell {
                 Ok(()) => tracing::info!(peer = to.node.0, "snapshot sent"),
                 Err(error) => tracing::warn!(peer = to.node.0, %error, "snapshot not sent"),
             }
-            let input = DriverInput::SnapshotSent { to, ok: sent.is_ok() };
+            let input = DriverInput::SnapshotSent {
+                to,
+                ok: sent.is_ok(),
+            };
             driver.push_always(Work::Input(input));
         });
     }
@@ -88,6 +92,10 @@ impl Shell for NodeShell {
     fn event(&self, event: QuorumEvent) {
         let leader = event.leader.map(|leader| leader.0);
         let (role, term, stopping) = (event.role, event.term.0, event.stopping);
+        let campaigning = matches!(role, Role::PreCandidate | Role::Candidate);
+        self.metrics
+            .raft
+            .observe_election(campaigning, leader.is_some());
         match role {
             // An election that nobody wins makes a line per round; it is shown by metrics.
             Role::PreCandidate | Role::Candidate => {
@@ -95,7 +103,8 @@ impl Shell for NodeShell {
             }
             _ => tracing::info!(?role, term, leader, stopping, "quorum state"),
         }
-        self.projection_watched.send_replace(role == Role::Leader || stopping);
+        self.projection_watched
+            .send_replace(role == Role::Leader || stopping);
     }
 
     fn alarm(&self, alarm: Alarm) {
@@ -108,11 +117,15 @@ impl Shell for NodeShell {
     }
 
     fn status(&mut self, status: Status) {
-        let snapshot = status.snapshot.map_or(MetadataIndex(0), |id| MetadataIndex(id.index.0));
+        let snapshot = status
+            .snapshot
+            .map_or(MetadataIndex(0), |id| MetadataIndex(id.index.0));
         if *self.snapshot_index.borrow() != snapshot {
             self.snapshot_index.send_replace(snapshot);
         }
-        self.published.send_replace(Arc::new(self.view.update(&status)));
+        self.metrics.raft.observe_counters(&status.counters);
+        self.published
+            .send_replace(Arc::new(self.view.update(&status)));
     }
 
     fn exit(&self, reason: ExitReason) {

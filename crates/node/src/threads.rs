@@ -11,6 +11,7 @@
 
 mod applier;
 mod ask;
+mod commit_times;
 mod driver;
 mod log_writer;
 mod snapshots;

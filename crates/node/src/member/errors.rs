@@ -20,9 +20,13 @@ impl<D: Disk> RunningMember<D> {
             Replica::NoQuorum => RequestError::NoQuorum,
             Replica::Overloaded => RequestError::Overloaded,
             Replica::NoSpace => RequestError::NoSpace,
-            Replica::TooLarge { size_bytes, limit_bytes } => {
-                RequestError::TooLarge { size: size_bytes, limit: limit_bytes }
-            }
+            Replica::TooLarge {
+                size_bytes,
+                limit_bytes,
+            } => RequestError::TooLarge {
+                size: size_bytes,
+                limit: limit_bytes,
+            },
             Replica::Transferring => {
                 RequestError::Unavailable("leadership is being handed over".to_owned())
             }
@@ -42,7 +46,10 @@ impl<D: Disk> RunningMember<D> {
     fn not_controller(&self, leader: Option<dmq_raft::NodeId>) -> RequestError {
         let leader = leader.map(node_id);
         let status = self.status.borrow();
-        let url = status.leader_url.clone().filter(|_| status.leader == leader);
+        let url = status
+            .leader_url
+            .clone()
+            .filter(|_| status.leader == leader);
         RequestError::NotController { leader, url }
     }
 }

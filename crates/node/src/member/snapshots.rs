@@ -13,7 +13,9 @@ pub(super) async fn list<D: Disk>(
 ) -> Result<Vec<SnapshotInfo>, RequestError> {
     let listed = tokio::task::spawn_blocking(move || store.list()).await;
     let internal = |error: &dyn std::fmt::Display| RequestError::Internal(error.to_string());
-    let files = listed.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
+    let files = listed
+        .map_err(|error| internal(&error))?
+        .map_err(|error| internal(&error))?;
     Ok(files.iter().map(describe).collect())
 }
 

@@ -45,7 +45,11 @@ fn open_blocking(config: &Config, bootstrap: bool) -> Result<Opened, Failure> {
     let settings = settings(config, identity.member, random());
     let member = Member::open(&data_dir, settings, LogOptions::default()).map_err(not_opened)?;
     report(&member);
-    Ok(Opened { data_dir, identity, member })
+    Ok(Opened {
+        data_dir,
+        identity,
+        member,
+    })
 }
 
 fn format_new(config: &Config) -> Result<(), Failure> {
@@ -63,8 +67,13 @@ fn format_new(config: &Config) -> Result<(), Failure> {
 /// The directory decides who we are; a configuration that says otherwise is refused.
 fn identity_of(config: &Config, data_dir: &DataDir<FileDisk>) -> Result<NodeIdentity, Failure> {
     let found = data_dir.identity();
-    let expected = config.cluster_id.as_ref().map_or(found.cluster_id.as_str(), ClusterId::as_str);
-    data_dir.expect_owner(expected, raft_node_id(config.node_id)).map_err(refused)?;
+    let expected = config
+        .cluster_id
+        .as_ref()
+        .map_or(found.cluster_id.as_str(), ClusterId::as_str);
+    data_dir
+        .expect_owner(expected, raft_node_id(config.node_id))
+        .map_err(refused)?;
     let cluster = ClusterId::parse(&found.cluster_id)
         .map_err(|error| Failure::new(Exit::DataDirectory, error.message))?;
     let dmq_log::Incarnation { number, nonce } = found.incarnation;

@@ -23,7 +23,12 @@ impl Listeners {
         let host = config.server.host;
         Ok(Self {
             rest: bind(host, config.server.port, "server.port").await?,
-            peers: bind(host, config.own().port, "own port in dmq.kraft.cluster.nodes").await?,
+            peers: bind(
+                host,
+                config.own().port,
+                "own port in dmq.kraft.cluster.nodes",
+            )
+            .await?,
             management: match config.management_port {
                 Some(port) => Some(bind(host, port, "management.port").await?),
                 None => None,
@@ -34,6 +39,8 @@ impl Listeners {
 
 async fn bind(host: IpAddr, port: u16, key: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind((host, port)).await.map_err(|error| {
-        Failure::failed(format!("`{key}` = `{port}`: cannot listen on {host}:{port} ({error})"))
+        Failure::failed(format!(
+            "`{key}` = `{port}`: cannot listen on {host}:{port} ({error})"
+        ))
     })
 }

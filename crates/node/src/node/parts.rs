@@ -93,7 +93,11 @@ impl Queues {
 impl Parts {
     /// Starts every part of the member.
     pub(super) fn start(config: &Config, opened: Opened) -> Result<Self, Failure> {
-        let Opened { data_dir, identity, member } = opened;
+        let Opened {
+            data_dir,
+            identity,
+            member,
+        } = opened;
         let book = PeerBook::new(&config.nodes);
         let own = Arc::new(Addressee {
             identity: identity.clone(),
@@ -106,12 +110,14 @@ impl Parts {
         let status_view = StatusView::new(identity, own.url.clone(), book.clone());
         let published = watch::Sender::new(Arc::new(status_view.initial()));
         let snapshots = Arc::new(member.snapshots.clone());
+        let metrics = Arc::new(Metrics::new());
         let running = RunningMember {
             ask: Ask::new(queues.driver.0.clone()),
             view: Arc::new(ArcSwap::from_pointee(threads::published(&member.view))),
             status: published.subscribe(),
             hashes: Arc::new(HashRing::default()),
             snapshots: Arc::clone(&snapshots),
+            metrics: Arc::clone(&metrics),
             driver_beat: Arc::new(Beat::default()),
             log_beat: Arc::new(Beat::default()),
         };
@@ -126,11 +132,12 @@ impl Parts {
             published,
             snapshot_index: watch::Sender::new(MetadataIndex(0)),
             projection_watched: watch::Sender::new(false),
+            metrics: Arc::clone(&metrics),
             exits: tell,
         };
         let parts = Self {
             handle: Handle::new(Arc::new(running.clone()), running.status.clone()),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             own,
             book,
             links: Arc::clone(&shell.links),
@@ -160,12 +167,26 @@ impl Parts {
         queues: Queues,
         ends: &mpsc::UnboundedSender<Ended>,
     ) -> Result<Self, Failure> {
-        let Member { driver, writer, applier, feed, reader, spares, image_from, .. } = member;
+        let Member {
+            driver,
+            writer,
+            applier,
+            feed,
+            reader,
+            spares,
+            image_from,
+            ..
+        } = member;
         let (feed_sender, feed_receiver) = mpsc::channel(FEED_QUEUE_MAX);
         let durable = watch::Sender::new(reader.last().index);
         let projector = self.projector(config, &reader, image_from, &shell, ends);
         let following = durable.subscribe();
-        self.tasks.push(tokio::spawn(projector::run(projector, feed, feed_receiver, following)));
+        self.tasks.push(tokio::spawn(projector::run(
+            projector,
+            feed,
+            feed_receiver,
+            following,
+        )));
         self.tasks.push(self.follow_peers(reader));
 
         let catch_up = dmq_replica::ticks(TICK, as_millis(config.raft.election_timeout));
@@ -178,24 +199,39 @@ impl Parts {
             own: self.driver.clone(),
             shell: Box::new(shell),
             beat: running.driver_beat,
+            metrics: Arc::clone(&self.metrics),
         };
         let inbox = queues.driver.1;
-        self.spawn("driver", ends, move || threads::run_driver(driver, &inbox, ports, catch_up))?;
+        self.spawn("driver", ends, move || {
+            threads::run_driver(driver, &inbox, ports, catch_up)
+        })?;
 
         let (inbox, to, beat) = (queues.log.1, self.driver.clone(), running.log_beat);
+        let metrics = Arc::clone(&self.metrics);
         self.spawn("log-writer", ends, move || {
-            threads::run_log_writer(writer, &inbox, &to, &beat);
+            threads::run_log_writer(writer, &inbox, &to, &beat, &metrics.log);
         })?;
 
         let inbox = queues.applier.1;
         let driver = self.driver.clone();
         let (view, hashes) = (running.view, running.hashes);
-        let ports = ApplierPorts { view, hashes, feed: feed_sender, driver };
-        self.spawn("applier", ends, move || threads::run_applier(applier, &inbox, &ports))?;
+        let metrics = Arc::clone(&self.metrics);
+        let ports = ApplierPorts {
+            view,
+            hashes,
+            feed: feed_sender,
+            driver,
+            metrics,
+        };
+        self.spawn("applier", ends, move || {
+            threads::run_applier(applier, &inbox, &ports)
+        })?;
 
         let inbox = queues.snapshots.1;
         let work = self.snapshot_work(running.snapshots);
-        self.spawn("snapshots", ends, move || threads::run_snapshots(&work, &inbox))?;
+        self.spawn("snapshots", ends, move || {
+            threads::run_snapshots(&work, &inbox)
+        })?;
         let inbox = queues.spares.1;
         self.spawn("spares", ends, move || prepare_spares(&spares, &inbox))?;
         Ok(self)
@@ -225,6 +261,7 @@ impl Parts {
             snapshot_index: shell.snapshot_index.subscribe(),
             driver: self.driver.clone(),
             watched: shell.projection_watched.subscribe(),
+            metrics: Arc::clone(&self.metrics),
             lost_entries: Box::new(move |reason| {
                 drop(ends.send(Ended::LostEntries(reason.to_string())));
             }),
@@ -243,7 +280,13 @@ impl Parts {
 
     fn snapshot_work(&self, store: Arc<SnapshotStore<FileDisk>>) -> SnapshotWork<FileDisk> {
         let identity = self.data_dir.identity().clone();
-        SnapshotWork { store, identity, driver: self.driver.clone() }
+        let metrics = Arc::clone(&self.metrics);
+        SnapshotWork {
+            store,
+            identity,
+            driver: self.driver.clone(),
+            metrics,
+        }
     }
 
     /// A thread whose end, unless it was asked for, ends the process: a member without one of its parts
@@ -254,7 +297,10 @@ impl Parts {
         ends: &mpsc::UnboundedSender<Ended>,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), Failure> {
-        let guard = EndGuard { name, ends: ends.clone() };
+        let guard = EndGuard {
+            name,
+            ends: ends.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {

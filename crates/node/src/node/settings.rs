@@ -15,8 +15,7 @@ pub(super) fn settings(config: &Config, member: dmq_raft::MemberId, seed: u64) -
     let mut raft = dmq_raft::Config::new(member, seed);
     raft.heartbeat_ticks = tick_count(config.raft.heartbeat_interval);
     // Both are rounded up, so that the rule of three heartbeats holds in ticks as it does in milliseconds.
-    raft.election_ticks =
-        tick_count(config.raft.election_timeout).max(3 * raft.heartbeat_ticks);
+    raft.election_ticks = tick_count(config.raft.election_timeout).max(3 * raft.heartbeat_ticks);
     raft.check_quorum_ticks =
         raft.election_ticks * CHECK_QUORUM_NUMERATOR / CHECK_QUORUM_DENOMINATOR;
     raft.transfer_ticks = raft.election_ticks;

@@ -19,7 +19,11 @@ pub(super) fn batch_of(batch: &FeedBatch, snapshot: MetadataIndex) -> Option<Bat
         ..position(last.id)
     };
     let rows = RowChanges::coalesce(batch.sets.iter().map(|set| &set.changes));
-    Some(Batch { first: MetadataIndex(batch.expected.next().0), at, rows })
+    Some(Batch {
+        first: MetadataIndex(batch.expected.next().0),
+        at,
+        rows,
+    })
 }
 
 /// The checkpoint of a whole image.

@@ -53,7 +53,10 @@ pub(super) fn open<D: Disk>(
 
 async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) -> Opened {
     let term_at = |index: MetadataIndex| {
-        context.reader.term_at(LogIndex(index.0)).map(|term| Term(term.0))
+        context
+            .reader
+            .term_at(LogIndex(index.0))
+            .map(|term| Term(term.0))
     };
     let log = LogView {
         changes_after: context.changes_after,

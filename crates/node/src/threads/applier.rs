@@ -7,10 +7,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use dmq_log::Disk;
 use dmq_metadata::{FeatureLevel, MetadataIndex, StateHash, Term};
-use dmq_replica::{Applier, ApplierInput, ApplierOutput, FeedInput};
+use dmq_replica::{Applier, ApplierInput, ApplierOutput, DriverInput, FeedInput};
 
 use super::Work;
 use crate::handle::View;
+use crate::metrics::Metrics;
 use crate::queue::{Receiver, Sender};
 
 /// State hashes that are kept for `GET /state-hash?index=`: one for every entry, 40 bytes each.
@@ -24,7 +25,9 @@ impl HashRing {
     /// The hash after the entry at `index`, if it is kept.
     pub fn at(&self, index: MetadataIndex) -> Option<(StateHash, FeatureLevel)> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = ring.binary_search_by_key(&index, |(index, ..)| *index).ok()?;
+        let position = ring
+            .binary_search_by_key(&index, |(index, ..)| *index)
+            .ok()?;
         ring.get(position).map(|(_, hash, level)| (*hash, *level))
     }
 
@@ -33,7 +36,11 @@ impl HashRing {
         match feed {
             FeedInput::Changes { sets, .. } => {
                 ring.extend(sets.iter().map(|set| {
-                    (MetadataIndex(set.id.index.0), set.state_hash, set.feature_level)
+                    (
+                        MetadataIndex(set.id.index.0),
+                        set.state_hash,
+                        set.feature_level,
+                    )
                 }));
                 let surplus = ring.len().saturating_sub(HASHES_KEPT);
                 ring.drain(..surplus);
@@ -54,6 +61,8 @@ pub struct ApplierPorts {
     pub feed: tokio::sync::mpsc::Sender<FeedInput>,
     /// To the driver.
     pub driver: Sender<Work>,
+    /// Where batches are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Runs until the queue is closed.
@@ -67,19 +76,40 @@ pub fn run<D: Disk>(mut applier: Applier<D>, inbox: &Receiver<ApplierInput>, por
             return;
         }
         batch.drain(..).for_each(|input| applier.push(input));
+        let started = Instant::now();
         match applier.work() {
             None => idle = true,
             Some(output) => {
                 idle = false;
+                count(&output, started, &ports.metrics);
                 hand_on(output, ports);
             }
         }
     }
 }
 
+fn count(output: &ApplierOutput, started: Instant, metrics: &Metrics) {
+    for input in &output.driver {
+        match input {
+            DriverInput::Applied(batch) => {
+                metrics
+                    .apply
+                    .observe_batch(started.elapsed(), batch.entries.len());
+            }
+            DriverInput::ApplierStopped(_) => {
+                metrics.apply.errors.inc();
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The view as REST handlers read it.
 pub fn published(view: &dmq_replica::View) -> View {
-    View { image: view.image.clone(), term: Term(view.last.term.0) }
+    View {
+        image: view.image.clone(),
+        term: Term(view.last.term.0),
+    }
 }
 
 /// The view first: whoever is answered because of this output must find it.
@@ -92,6 +122,8 @@ fn hand_on(output: ApplierOutput, ports: &ApplierPorts) {
         drop(ports.feed.blocking_send(feed));
     }
     if !output.driver.is_empty() {
-        ports.driver.push_all_always(output.driver.into_iter().map(Work::Input));
+        ports
+            .driver
+            .push_all_always(output.driver.into_iter().map(Work::Input));
     }
 }

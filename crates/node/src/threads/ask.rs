@@ -19,7 +19,10 @@ pub struct Ask {
 impl Ask {
     /// Requests go into this queue.
     pub fn new(driver: Sender<Work>) -> Self {
-        Self { driver, tickets: Arc::new(AtomicU64::new(1)) }
+        Self {
+            driver,
+            tickets: Arc::new(AtomicU64::new(1)),
+        }
     }
 
     /// Sends the request that `build` makes of its ticket, and waits for the answer. A full queue answers
@@ -27,10 +30,16 @@ impl Ask {
     pub async fn send(&self, build: impl FnOnce(Ticket) -> DriverInput) -> Answer {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        let work = Work::Ask { input: build(ticket), ticket, answer: sender };
+        let work = Work::Ask {
+            input: build(ticket),
+            ticket,
+            answer: sender,
+        };
         if let Err(Full(_)) = self.driver.push(work) {
             return Answer::Failed(RequestError::Overloaded);
         }
-        receiver.await.unwrap_or(Answer::Failed(RequestError::Stopping))
+        receiver
+            .await
+            .unwrap_or(Answer::Failed(RequestError::Stopping))
     }
 }

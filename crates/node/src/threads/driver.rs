@@ -12,8 +12,10 @@ use dmq_replica::{
 };
 use tokio::sync::{oneshot, watch};
 
+use super::commit_times::CommitTimes;
 use super::{TURN_INPUTS_MAX, Work};
 use crate::config::TICK;
+use crate::metrics::Metrics;
 use crate::peers::Parcel;
 use crate::queue::{Receiver, Sender};
 
@@ -33,6 +35,8 @@ pub struct DriverPorts {
     pub shell: Box<dyn Shell>,
     /// The sign of life that `/livez` reads.
     pub beat: Arc<Beat>,
+    /// Where turns and commits are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What the driver tells the rest of the process.
@@ -64,7 +68,10 @@ pub struct Beat {
 
 impl Default for Beat {
     fn default() -> Self {
-        Self { started: Instant::now(), last_ms: AtomicU64::new(0) }
+        Self {
+            started: Instant::now(),
+            last_ms: AtomicU64::new(0),
+        }
     }
 }
 
@@ -84,23 +91,33 @@ impl Beat {
 
 /// Runs until the queue is closed or the driver says `Exit`. `catch_up_ticks_max`: most ticks that one turn
 /// makes up for after a pause.
-pub fn run(
-    driver: Driver,
-    inbox: &Receiver<Work>,
-    ports: DriverPorts,
-    catch_up_ticks_max: u32,
-) {
-    let clock = Clock { next: Instant::now() + TICK, catch_up_ticks_max };
-    let mut turning =
-        Turning { driver, ports, waiting: HashMap::new(), clock, status_due: true, exiting: false };
+pub fn run(driver: Driver, inbox: &Receiver<Work>, ports: DriverPorts, catch_up_ticks_max: u32) {
+    let clock = Clock {
+        next: Instant::now() + TICK,
+        catch_up_ticks_max,
+    };
+    let mut turning = Turning {
+        driver,
+        ports,
+        waiting: HashMap::new(),
+        clock,
+        commit_times: CommitTimes::default(),
+        status_due: true,
+        exiting: false,
+    };
     let mut batch = Vec::new();
+    let mut turned = Instant::now();
     loop {
         let deadline = Some(turning.clock.next);
         let open = inbox.drain_some_until(&mut batch, TURN_INPUTS_MAX, deadline);
         if turning.exiting || !open {
             return;
         }
+        let woken = Instant::now();
         turning.turn(&mut batch);
+        let (waited, worked) = (woken.duration_since(turned), woken.elapsed());
+        turning.ports.metrics.raft.observe_turn(waited, worked);
+        turned = woken + worked;
     }
 }
 
@@ -109,6 +126,7 @@ struct Turning {
     ports: DriverPorts,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
     clock: Clock,
+    commit_times: CommitTimes,
     status_due: bool,
     exiting: bool,
 }
@@ -122,7 +140,11 @@ impl Turning {
             .drain(..)
             .map(|work| match work {
                 Work::Input(input) => input,
-                Work::Ask { input, ticket, answer } => {
+                Work::Ask {
+                    input,
+                    ticket,
+                    answer,
+                } => {
                     waiting.insert(ticket, answer);
                     input
                 }
@@ -142,7 +164,10 @@ impl Turning {
         let mut rest = Vec::with_capacity(outputs.len());
         for output in outputs {
             match output {
-                DriverOutput::Persist(persist) => log.push(LogInput::Persist(persist)),
+                DriverOutput::Persist(persist) => {
+                    self.commit_times.handed_over(&persist, Instant::now());
+                    log.push(LogInput::Persist(persist));
+                }
                 DriverOutput::Purge(index) => log.push(LogInput::Purge(index)),
                 other => rest.push(other),
             }
@@ -170,7 +195,15 @@ impl Turning {
             }
             DriverOutput::SendReport { to, report } => self.report(to, report),
             DriverOutput::SendSnapshot(message) => ports.shell.send_snapshot(message),
-            DriverOutput::Apply(entries) => ports.applier.push_always(ApplierInput::Apply(entries)),
+            DriverOutput::Apply(entries) => {
+                for took in self
+                    .commit_times
+                    .committed(*entries.range.end(), Instant::now())
+                {
+                    ports.metrics.raft.commit.observe(took.as_secs_f64());
+                }
+                ports.applier.push_always(ApplierInput::Apply(entries));
+            }
             DriverOutput::Install(last) => ports.applier.push_always(ApplierInput::Install(last)),
             DriverOutput::HoldImage => ports.applier.push_always(ApplierInput::HoldImage),
             DriverOutput::WriteSnapshot(image) => ports.snapshots.push_always(image),
@@ -195,7 +228,9 @@ impl Turning {
     /// A peer that takes nothing is reported to the core in the next turn.
     fn send(&self, to: MemberId, parcel: Parcel) {
         if !self.ports.shell.send(to, parcel) {
-            self.ports.own.push_always(Work::Input(DriverInput::Unreachable(to)));
+            self.ports
+                .own
+                .push_always(Work::Input(DriverInput::Unreachable(to)));
         }
     }
 
@@ -220,7 +255,9 @@ struct Clock {
 impl Clock {
     fn elapsed(&mut self) -> u32 {
         let now = Instant::now();
-        let Some(late) = now.checked_duration_since(self.next) else { return 0 };
+        let Some(late) = now.checked_duration_since(self.next) else {
+            return 0;
+        };
         let ticks = 1 + u32::try_from(late.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX - 1);
         if ticks > self.catch_up_ticks_max {
             self.next = now + TICK;

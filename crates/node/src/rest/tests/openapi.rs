@@ -134,7 +134,7 @@ async fn the_served_document_is_the_committed_one() {
     let committed = std::fs::read_to_string(&file).unwrap();
     assert!(
         committed == served.text,
-        "{} differs from the routes; write it with `cargo xtask openapi`",
+        "{} differs from the routes; write it with `cargo xtask openapi --write`",
         file.display(),
     );
 }
