@@ -102,9 +102,9 @@ impl Driver {
         install: Option<dmq_raft::InstallSnapshot>,
     ) {
         let Some(install) = install else {
-            committed
-                .into_iter()
-                .for_each(|range| self.pipeline.commit(range));
+            if let Some(range) = committed {
+                self.pipeline.commit(range);
+            }
             return;
         };
         self.pipeline.install(install.last, install.after);

@@ -35,9 +35,9 @@ impl Driver {
         );
         if let Some(reason) = detail {
             let error = RequestError::Unavailable(format!("the snapshot failed: {reason}"));
-            tickets
-                .into_iter()
-                .for_each(|ticket| self.fail(ticket, error.clone()));
+            for ticket in tickets {
+                self.fail(ticket, error.clone());
+            }
             return;
         }
         self.counters.snapshots_taken += 1;

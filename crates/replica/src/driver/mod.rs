@@ -61,6 +61,10 @@ use crate::{
 
 /// The part of a member that owns the consensus core and the waiting requests.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not states of one thing"
+)]
 pub struct Driver {
     settings: Settings,
     identity: MemberIdentity,

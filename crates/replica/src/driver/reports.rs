@@ -198,7 +198,9 @@ mod tests {
 
     fn table(own: &[HashNote]) -> Reports {
         let mut reports = Reports::new(member(1), (FeatureLevel(0), FeatureLevel(1)));
-        own.iter().for_each(|own| reports.note(*own));
+        for note in own {
+            reports.note(*note);
+        }
         reports
     }
 

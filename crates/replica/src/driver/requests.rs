@@ -159,7 +159,7 @@ impl Driver {
                 encoded.push((pending, payload));
             } else {
                 self.refuse(
-                    pending,
+                    &pending,
                     RequestError::TooLarge {
                         size_bytes,
                         limit_bytes,
@@ -175,18 +175,18 @@ impl Driver {
             if self.now < pending.hold_until {
                 self.held.push(pending);
             } else {
-                self.refuse(pending, error.clone());
+                self.refuse(&pending, error.clone());
             }
         }
     }
 
     pub(super) fn refuse_all(&mut self, batch: Vec<Pending>, error: &RequestError) {
         for pending in batch {
-            self.refuse(pending, error.clone());
+            self.refuse(&pending, error.clone());
         }
     }
 
-    fn refuse(&mut self, pending: Pending, error: RequestError) {
+    fn refuse(&mut self, pending: &Pending, error: RequestError) {
         match pending.ticket {
             Some(ticket) => self.fail(ticket, error),
             None => self.retry_own_commands(),

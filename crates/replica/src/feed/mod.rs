@@ -20,6 +20,7 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// Work for the projector, one piece at a time.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
 pub enum FeedWork {
     /// Write this batch in one transaction.
     Apply(FeedBatch),
@@ -193,7 +194,7 @@ impl ProjectorFeed {
         if let State::Copying(pinned) = &mut self.state
             && self.in_flight.is_none()
         {
-            *pinned = Box::new(self.view.clone());
+            **pinned = self.view.clone();
         }
     }
 
