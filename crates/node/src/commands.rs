@@ -12,5 +12,8 @@ use crate::exit::Failure;
 
 /// Writes a line to standard output. A reader that went away (`| head`) ends the command quietly.
 pub(crate) fn print(line: impl std::fmt::Display) -> Result<(), Failure> {
-    writeln!(std::io::stdout().lock(), "{line}").map_err(Failure::failed)
+    writeln!(std::io::stdout().lock(), "{line}").map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::quiet(),
+        _ => Failure::failed(error),
+    })
 }

@@ -61,6 +61,11 @@ impl Failure {
         Self { exit, message: message.to_string() }
     }
 
+    /// The end of a command whose output nobody reads any more.
+    pub fn quiet() -> Self {
+        Self::new(Exit::Done, "")
+    }
+
     /// Something outside failed.
     pub fn failed(message: impl ToString) -> Self {
         Self::new(Exit::Failed, message)

@@ -41,6 +41,7 @@ const WORKER_THREADS: usize = 2;
 pub fn run(cli: Cli) -> ExitCode {
     match dispatch(cli.command) {
         Ok(()) => Exit::Done.into(),
+        Err(failure) if failure.message.is_empty() => failure.exit.into(),
         Err(failure) => {
             let mut out = std::io::stderr().lock();
             drop(std::io::Write::write_fmt(&mut out, format_args!("dmq-metadata: {failure}\n")));

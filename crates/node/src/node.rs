@@ -140,14 +140,10 @@ impl Servers {
             )),
         ];
         if let Some(listener) = listeners.management {
-            tasks.push(tokio::spawn(serve_rest(
-                rest,
-                listener,
-                Surface::Management,
-                stopped,
-            )));
+            let serving = serve_rest(rest.clone(), listener, Surface::Management, stopped);
+            tasks.push(tokio::spawn(serving));
         }
-        Self { stop, tasks }
+        Self { rest, stop, tasks }
     }
 
     async fn stop(self) {

@@ -6,6 +6,8 @@
 
 mod book;
 mod convert;
+#[cfg(test)]
+mod convert_test;
 mod handshake;
 mod inbound;
 mod links;

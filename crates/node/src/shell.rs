@@ -16,7 +16,7 @@ use crate::status::{StatusView, alarm_name};
 use crate::threads::{Shell, Work};
 
 /// Everything that the driver's outputs reach.
-pub struct NodeShell {
+pub(crate) struct NodeShell {
     /// The peers.
     pub links: Arc<Links>,
     /// Our side of every call.

@@ -127,6 +127,9 @@ impl Picture {
     /// The lines to try, with the present controller's port.
     pub(super) fn what_to_try(&self) -> Vec<String> {
         let Some((row, _)) = self.leader() else {
+            if self.led_by.is_none() {
+                return vec!["  The nodes are starting.".to_owned()];
+            }
             return vec!["  No controller at the moment: writes get 503, local reads go on.".to_owned()];
         };
         let api = format!("http://localhost:{}/api/v1/metadata", row.rest_port);

@@ -199,3 +199,115 @@ pub(super) fn check_hello_reply(
 pub(super) fn incarnation_to_proto(incarnation: Incarnation) -> proto::Incarnation {
     proto::Incarnation { number: incarnation.number, nonce: incarnation.nonce }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmq_metadata::ClusterId;
+    use dmq_raft::DirectoryId;
+
+    use super::*;
+
+    fn addressee(node: u32) -> Addressee {
+        let directory = DirectoryId(u128::from(node) * 10);
+        Addressee {
+            identity: NodeIdentity {
+                cluster: ClusterId::parse("dmq").unwrap(),
+                incarnation: Incarnation::FIRST,
+                member: MemberId { node: NodeId(node), directory },
+            },
+            url: format!("http://node-{node}:8080"),
+            features: (FeatureLevel(1), FeatureLevel(2)),
+        }
+    }
+
+    /// What node 2 says to node 1, with one thing changed.
+    fn address(change: impl FnOnce(&mut proto::PeerAddress)) -> Result<PeerInfo, Refusal> {
+        let (caller, callee) = (addressee(2), addressee(1));
+        let mut address = caller.address(callee.identity.member);
+        change(&mut address);
+        check_address(&callee, &address)
+    }
+
+    fn refused(change: impl FnOnce(&mut proto::PeerAddress), part: &str) {
+        let text = address(change).unwrap_err().to_string();
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+
+    #[test]
+    fn a_call_that_is_addressed_right_tells_who_calls() {
+        let info = address(|_| {}).unwrap();
+        assert_eq!(info.member, addressee(2).identity.member);
+        assert_eq!(info.url, "http://node-2:8080");
+        assert_eq!(info.features, (FeatureLevel(1), FeatureLevel(2)));
+        assert_eq!(info.initialized, None);
+    }
+
+    #[test]
+    fn another_cluster_or_history_is_refused() {
+        refused(|call| call.cluster_id = "other".into(), "cluster `dmq`, the caller to `other`");
+        let nonce = |call: &mut proto::PeerAddress| {
+            call.incarnation = Some(proto::Incarnation { number: 1, nonce: 5 });
+        };
+        refused(nonce, "incarnation 1, the caller of 1-0000000000000005");
+        refused(|call| call.incarnation = None, "`incarnation` is missing");
+    }
+
+    #[test]
+    fn a_call_for_another_node_or_an_earlier_disk_is_refused() {
+        let other = |node, directory: u128| {
+            let member = MemberId { node: NodeId(node), directory: DirectoryId(directory) };
+            move |call: &mut proto::PeerAddress| call.to = Some(member_to_proto(member))
+        };
+        refused(other(3, 10), "addressed to node 3, this is node 1");
+        let wiped = address(other(1, 11)).unwrap_err();
+        assert!(matches!(wiped, Refusal::Directory { .. }), "{wiped}");
+        refused(|call| call.to = None, "`member` is missing");
+    }
+
+    #[test]
+    fn two_nodes_with_one_id_are_noticed() {
+        let twin = |call: &mut proto::PeerAddress| {
+            let member = MemberId { node: NodeId(1), directory: DirectoryId(99) };
+            call.from = Some(member_to_proto(member));
+        };
+        refused(twin, "two nodes have one id");
+    }
+
+    #[test]
+    fn binaries_without_a_common_feature_level_are_refused() {
+        let features = |min, max| {
+            move |call: &mut proto::PeerAddress| {
+                call.features = Some(proto::FeatureRange { min, max });
+            }
+        };
+        refused(features(3, 4), "no common feature level");
+        refused(features(0, 0), "no common feature level");
+        assert!(address(features(2, 9)).is_ok());
+    }
+
+    #[test]
+    fn malformed_ids_are_refused() {
+        let bytes = |call: &mut proto::PeerAddress| {
+            call.from = Some(proto::Member { node_id: 2, directory_id: vec![1, 2].into() });
+        };
+        refused(bytes, "a UUID of 16 bytes");
+        let zero = |call: &mut proto::PeerAddress| {
+            call.from = Some(proto::Member { node_id: 0, directory_id: vec![0; 16].into() });
+        };
+        refused(zero, "at least 1");
+    }
+
+    #[test]
+    fn the_answer_to_hello_is_checked_like_a_call() {
+        let (caller, callee) = (addressee(2), addressee(1));
+        let hello = caller.hello(NodeId(1));
+        assert_eq!(check_hello(&callee, &hello).unwrap().member, caller.identity.member);
+        assert!(check_hello(&callee, &caller.hello(NodeId(3))).is_err());
+
+        let reply = callee.hello_reply(false, Some([7; 32]));
+        let info = check_hello_reply(&caller, NodeId(1), &reply).unwrap();
+        assert_eq!(info.initialized, Some(false));
+        let misdirected = check_hello_reply(&caller, NodeId(3), &reply).unwrap_err();
+        assert!(matches!(misdirected, Refusal::Node { .. }), "{misdirected}");
+    }
+}

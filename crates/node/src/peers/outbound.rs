@@ -80,7 +80,7 @@ impl Drop for PeerLink {
 }
 
 /// Starts the task that keeps the peer connected.
-pub fn connect(node: NodeId, context: LinkContext) -> PeerLink {
+pub(super) fn connect(node: NodeId, context: LinkContext) -> PeerLink {
     let outbox = Arc::new(Outbox::default());
     let connection = Arc::new(Mutex::new(None));
     let wake = Arc::new(Notify::new());

@@ -12,10 +12,10 @@ use futures::task::AtomicWaker;
 
 /// Messages that wait on the control lane, at most: a heartbeat, its answer, votes and reads of one turn are
 /// a few; a peer that takes none of 256 is not there.
-pub const CONTROL_PARCELS_MAX: usize = 256;
+const CONTROL_PARCELS_MAX: usize = 256;
 /// Messages that wait on the append lane, at most: the core keeps no more appends in flight than its window
 /// (256), and answers as many of the peer's.
-pub const APPEND_PARCELS_MAX: usize = 1024;
+const APPEND_PARCELS_MAX: usize = 1024;
 /// Control messages that are kept while the peer is not connected: the last round of an election.
 const CONTROL_PARCELS_OFFLINE: usize = 8;
 
