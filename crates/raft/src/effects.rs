@@ -214,8 +214,10 @@ pub struct PeerStatus {
     pub member: MemberId,
     /// Highest index known to be durable there.
     pub matched: LogIndex,
-    /// Ticks since its last answer.
+    /// Ticks since its last answer, or since the beginning of the term if there was none yet.
     pub silent_ticks: u32,
+    /// Whether it announced that it is about to stop.
+    pub stopping: bool,
     /// Whether it is being sent a snapshot.
     pub in_snapshot: bool,
 }

@@ -1,6 +1,6 @@
 //! What only a leader has: its peers' progress, its heartbeat clock and the reads it confirms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::progress::{Progress, ProgressState};
 use crate::read_index::LeaderReads;
@@ -58,11 +58,12 @@ impl Leadership {
         in_transfer.min()
     }
 
-    pub(crate) fn statuses(&self) -> Vec<PeerStatus> {
+    pub(crate) fn statuses(&self, stopping: &BTreeSet<MemberId>) -> Vec<PeerStatus> {
         let status = |(member, progress): (&MemberId, &Progress)| PeerStatus {
             member: *member,
             matched: progress.matched,
             silent_ticks: progress.silent_ticks,
+            stopping: stopping.contains(member),
             in_snapshot: matches!(progress.state, ProgressState::Snapshot { .. }),
         };
         self.peers.iter().map(status).collect()

@@ -21,6 +21,7 @@ mod message;
 mod progress;
 mod raft;
 mod read_index;
+mod receive;
 mod replication;
 mod restored;
 mod rng;
