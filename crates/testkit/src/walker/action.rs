@@ -21,8 +21,8 @@ const ACTIONS: [(Event, usize); 22] = [
     (Event::Apply, 30),
     (Event::Crash, 6),
     (Event::Restart, 20),
-    (Event::Snapshot, 12),
-    (Event::Purge, 12),
+    (Event::Snapshot, 18),
+    (Event::Purge, 18),
     (Event::Transfer, 3),
     (Event::Read, 12),
     (Event::Unreachable, 4),
@@ -45,7 +45,8 @@ fn churn_factor(event: Event) -> usize {
         Event::Restart => 8,
         Event::Crash => 4,
         Event::Burst | Event::Propose | Event::Read => 2,
-        Event::Deliver | Event::Snapshot | Event::Purge | Event::Apply | Event::Birth => 1,
+        Event::Snapshot | Event::Purge | Event::Apply => 3,
+        Event::Deliver | Event::Birth => 1,
         _ => 0,
     }
 }

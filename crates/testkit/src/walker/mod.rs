@@ -10,6 +10,7 @@ mod dice;
 mod disk;
 mod ghost;
 mod liveness;
+mod network;
 mod world;
 
 use std::any::Any;
