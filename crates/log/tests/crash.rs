@@ -314,3 +314,30 @@ fn a_write_torn_at_every_byte() {
         );
     }
 }
+
+/// What is cut becomes zeros before anything is appended, on the disk and not in the page cache only.
+#[test]
+fn a_torn_tail_becomes_durable_zeros() {
+    let disk = formatted(SEGMENT_BYTES);
+    let (mut log, _) = open_sim(&disk);
+    log.append(&[commands(1, 1, 1, 100)]).unwrap();
+    disk.cut_power_after(1);
+    log.append(&[commands(2, 3, 1, 5000)]).unwrap_err();
+    drop(log);
+    disk.crash(Survivors::Prefix {
+        changes: 0,
+        torn_bytes: 9000,
+    });
+    let (log, recovered) = open_sim(&disk);
+    let torn = recovered.report.torn.unwrap();
+    assert_eq!(
+        (torn.offset, recovered.report.cleared_bytes),
+        (16_384, 12_288)
+    );
+    drop(log);
+    disk.crash(Survivors::None);
+    let bytes = disk.contents(&torn.file).unwrap();
+    // The empty frame that protects entry 1 is all that is left behind it.
+    assert!(bytes[16_384..].starts_with(b"DMQFRAME"));
+    assert!(bytes[16_384 + 64..].iter().all(|byte| *byte == 0));
+}
