@@ -12,7 +12,7 @@ impl World {
     ///
     /// # Errors
     /// The first violation.
-    pub fn live(&mut self) -> Result<(), Violation> {
+    pub(super) fn live(&mut self) -> Result<(), Violation> {
         self.run(self.params.chaos + MS, |_| false)?;
         let tasks: Vec<u64> = self.clients.iter().map(|client| client.done).collect();
         let end = self.now + self.params.recovery;

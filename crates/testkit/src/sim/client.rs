@@ -13,26 +13,26 @@ use uuid::Uuid;
 use super::rng::Rng;
 
 /// Brokers that the simulation plays; clients beyond them write topics.
-pub const BROKERS: usize = 3;
+pub(super) const BROKERS: usize = 3;
 
 /// One client.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     /// Its number.
-    pub number: usize,
+    pub(super) number: usize,
     rng: Rng,
     keys: u64,
     /// What it is doing.
-    pub task: Option<Task>,
+    pub(super) task: Option<Task>,
     /// Who it believes to lead, as a position in the world.
-    pub leader: Option<usize>,
+    pub(super) leader: Option<usize>,
     /// Tasks that are done.
-    pub done: u64,
+    pub(super) done: u64,
 }
 
 /// One thing that a client wants.
 #[derive(Clone, Debug)]
-pub enum Task {
+pub(super) enum Task {
     /// A write, the same in every attempt.
     Write {
         /// Under this key.
@@ -52,7 +52,7 @@ pub enum Task {
 
 /// What a client does after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// The task is done.
     Done,
     /// Try again; the attempt is certainly void.
@@ -65,7 +65,7 @@ pub enum Next {
 
 impl Client {
     /// A client with randomness of its own.
-    pub fn new(number: usize, rng: Rng) -> Self {
+    pub(super) fn new(number: usize, rng: Rng) -> Self {
         Self {
             number,
             rng,
@@ -77,12 +77,12 @@ impl Client {
     }
 
     /// Whether it plays a broker.
-    pub fn is_broker(&self) -> bool {
+    pub(super) fn is_broker(&self) -> bool {
         self.number < BROKERS
     }
 
     /// Picks the next task, from what a node shows at the moment.
-    pub fn choose(&mut self, view: Option<&View>) -> Task {
+    pub(super) fn choose(&mut self, view: Option<&View>) -> Task {
         if self.is_broker() {
             return Task::Heartbeat(self.broker());
         }
@@ -97,12 +97,12 @@ impl Client {
     }
 
     /// The broker of a client that plays one.
-    pub fn broker(&self) -> BrokerId {
+    pub(super) fn broker(&self) -> BrokerId {
         BrokerId(u32::try_from(self.number).unwrap_or(0) + 1)
     }
 
     /// A broker that is not registered registers.
-    pub fn register(&mut self) -> Task {
+    pub(super) fn register(&mut self) -> Task {
         self.write(Command::RegisterBroker(RegisterBroker {
             broker_id: self.broker(),
             cluster_id: None,
@@ -172,7 +172,7 @@ impl Client {
     }
 
     /// The envelope of one attempt.
-    pub fn envelope(&mut self, key: &IdempotencyKey, command: &Command) -> Envelope {
+    pub(super) fn envelope(&mut self, key: &IdempotencyKey, command: &Command) -> Envelope {
         let fingerprint = Fingerprint::of(&[key.as_str().as_bytes()]);
         Envelope {
             request_id: RequestId(Uuid::from_u128(self.rng.next_u128())),
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// The node to ask: the believed leader, or any.
-    pub fn target(&mut self, nodes: usize) -> usize {
+    pub(super) fn target(&mut self, nodes: usize) -> usize {
         let any = self.rng.index(nodes);
         match self.task {
             Some(Task::Read | Task::ReadOwn) => any,
@@ -198,7 +198,7 @@ impl Client {
     }
 
     /// How long it waits before it does something again, in microseconds.
-    pub fn pause(&mut self) -> u64 {
+    pub(super) fn pause(&mut self) -> u64 {
         if self.is_broker() {
             500_000
         } else {
@@ -207,7 +207,7 @@ impl Client {
     }
 
     /// Reacts to an answer.
-    pub fn react(&mut self, answer: &Answer) -> Next {
+    pub(super) fn react(&mut self, answer: &Answer) -> Next {
         match answer {
             Answer::Failed(error) => self.react_to_failure(error),
             _ => Next::Done,
@@ -251,17 +251,15 @@ impl Client {
 
 /// A request that is on its way.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub(super) struct Call {
     /// Who waits.
-    pub client: usize,
+    pub(super) client: usize,
     /// Where it waits.
-    pub node: usize,
-    /// In which process.
-    pub life: u32,
+    pub(super) node: usize,
     /// The attempt of a write.
-    pub attempt: Option<RequestId>,
+    pub(super) attempt: Option<RequestId>,
     /// What was known when it began.
-    pub told: LogIndex,
+    pub(super) told: LogIndex,
     /// When it began.
-    pub sent_at: u64,
+    pub(super) sent_at: u64,
 }

@@ -90,9 +90,9 @@ impl World {
     fn kill_all(&mut self) {
         for node in 0..self.nodes.len() {
             if self.rng.chance(500) {
-                self.kill(node)
+                self.kill(node);
             } else {
-                self.lose_power(node)
+                self.lose_power(node);
             }
         }
     }
@@ -143,7 +143,7 @@ impl World {
         if self.nodes[node].process.is_some() && !self.nodes[node].stopping {
             self.faults.stops += 1;
             self.nodes[node].stopping = true;
-            self.to_driver(node, life, DriverInput::Stop);
+            self.queue_driver(node, life, DriverInput::Stop);
             let delay = self.rng.between(0, 4 * SECOND);
             self.after(delay, Event::Drained(node, life));
         }
@@ -159,7 +159,7 @@ impl World {
             .chance(500)
             .then(|| self.nodes[target].member().node);
         self.admin_calls.insert(ticket);
-        self.to_driver(node, life, DriverInput::Transfer { ticket, to });
+        self.queue_driver(node, life, DriverInput::Transfer { ticket, to });
     }
 
     /// The database goes away; sometimes it comes back empty.

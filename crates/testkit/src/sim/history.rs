@@ -11,11 +11,11 @@ use dmq_raft::{Entry, EntryKind, LogIndex, Term};
 use dmq_replica::{AppliedEntry, ChangeSet, CommittedWrite, View};
 
 /// A property that does not hold.
-pub type Violation = String;
+pub(super) type Violation = String;
 
 /// Everything that is checked against.
 #[derive(Debug, Default)]
-pub struct History {
+pub(super) struct History {
     /// The shared history, by index.
     applied: BTreeMap<LogIndex, Applied>,
     /// Commands by the place that a leader gave them.
@@ -31,7 +31,7 @@ pub struct History {
     /// Highest index that any client was told.
     told: LogIndex,
     /// Outcomes that clients got.
-    pub acknowledged: u64,
+    pub(super) acknowledged: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ enum Fate {
 
 impl History {
     /// A member wrote these entries to its log.
-    pub fn appended(&mut self, entries: &[Entry]) {
+    pub(super) fn appended(&mut self, entries: &[Entry]) {
         for entry in entries
             .iter()
             .filter(|entry| entry.kind == EntryKind::Command)
@@ -80,7 +80,7 @@ impl History {
     ///
     /// # Errors
     /// State machine safety, no lost write, no write twice.
-    pub fn applied(
+    pub(super) fn applied(
         &mut self,
         node: usize,
         sets: &[ChangeSet],
@@ -152,7 +152,7 @@ impl History {
     ///
     /// # Errors
     /// The image is not the one that others had there.
-    pub fn installed(&self, node: usize, view: &View) -> Result<(), Violation> {
+    pub(super) fn installed(&self, node: usize, view: &View) -> Result<(), Violation> {
         let (index, hash) = (view.last.index, view.image.state_hash());
         match self.applied.get(&index) {
             Some(known) if (known.term, known.hash) == (view.last.term, hash) => Ok(()),
@@ -163,7 +163,7 @@ impl History {
     }
 
     /// The hash that the history has at this index.
-    pub fn hash_at(&self, index: LogIndex) -> Option<StateHash> {
+    pub(super) fn hash_at(&self, index: LogIndex) -> Option<StateHash> {
         if index == LogIndex(0) {
             return Some(dmq_store::Checkpoint::before_first().state_hash);
         }
@@ -174,7 +174,11 @@ impl History {
     ///
     /// # Errors
     /// The history says otherwise.
-    pub fn acknowledged(&mut self, id: RequestId, write: &CommittedWrite) -> Result<(), Violation> {
+    pub(super) fn acknowledged(
+        &mut self,
+        id: RequestId,
+        write: &CommittedWrite,
+    ) -> Result<(), Violation> {
         let (index, term) = (write.id.index, write.id.term);
         self.acknowledged += 1;
         self.told = self.told.max(index);
@@ -202,7 +206,7 @@ impl History {
     ///
     /// # Errors
     /// It was committed.
-    pub fn void(&mut self, id: RequestId) -> Result<(), Violation> {
+    pub(super) fn void(&mut self, id: RequestId) -> Result<(), Violation> {
         self.attempts.insert(id, Fate::Never);
         let places = self.places.get(&id).map_or(&[][..], |places| places);
         let committed = places.iter().find(|(index, term)| {
@@ -219,7 +223,7 @@ impl History {
     }
 
     /// The index that a linearizable read which begins now must reach.
-    pub fn told(&self) -> LogIndex {
+    pub(super) fn told(&self) -> LogIndex {
         self.told
     }
 
@@ -227,7 +231,7 @@ impl History {
     ///
     /// # Errors
     /// It is older than what somebody knew when it began.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         began_at: LogIndex,
         confirmed: LogIndex,
@@ -247,7 +251,7 @@ impl History {
     ///
     /// # Errors
     /// Election safety: another one led this term.
-    pub fn leads(&mut self, node: usize, term: Term) -> Result<(), Violation> {
+    pub(super) fn leads(&mut self, node: usize, term: Term) -> Result<(), Violation> {
         match self.leaders.insert(term, node) {
             Some(other) if other != node => Err(format!(
                 "election safety: nodes {other} and {node} lead term {term}"
@@ -257,12 +261,12 @@ impl History {
     }
 
     /// Terms that had a leader.
-    pub fn terms_led(&self) -> usize {
+    pub(super) fn terms_led(&self) -> usize {
         self.leaders.len()
     }
 
     /// The last index that anybody applied.
-    pub fn last(&self) -> LogIndex {
+    pub(super) fn last(&self) -> LogIndex {
         self.applied
             .last_key_value()
             .map_or(LogIndex(0), |(index, _)| *index)

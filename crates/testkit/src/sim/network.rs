@@ -7,7 +7,7 @@ use super::rng::Rng;
 
 /// Which ways are cut, and how the others behave.
 #[derive(Debug)]
-pub struct Network {
+pub(super) struct Network {
     rng: Rng,
     cut: BTreeSet<(usize, usize)>,
     loss: u64,
@@ -18,7 +18,7 @@ pub struct Network {
 
 impl Network {
     /// A network as the run's setting says.
-    pub fn new(params: &Params, rng: Rng) -> Self {
+    pub(super) fn new(params: &Params, rng: Rng) -> Self {
         Self {
             rng,
             cut: BTreeSet::new(),
@@ -30,7 +30,7 @@ impl Network {
     }
 
     /// The delays after which one message arrives: none if it is lost, several if it is duplicated.
-    pub fn delays(&mut self, from: usize, to: usize) -> Vec<u64> {
+    pub(super) fn delays(&mut self, from: usize, to: usize) -> Vec<u64> {
         if !self.is_open(from, to) || self.rng.chance(self.loss) {
             return Vec::new();
         }
@@ -52,17 +52,17 @@ impl Network {
     }
 
     /// Whether messages pass from one node to another.
-    pub fn is_open(&self, from: usize, to: usize) -> bool {
+    pub(super) fn is_open(&self, from: usize, to: usize) -> bool {
         !self.cut.contains(&(from, to))
     }
 
     /// Cuts one direction.
-    pub fn cut(&mut self, from: usize, to: usize) {
+    pub(super) fn cut(&mut self, from: usize, to: usize) {
         self.cut.insert((from, to));
     }
 
     /// Cuts a node off, both ways.
-    pub fn isolate(&mut self, node: usize, nodes: usize) {
+    pub(super) fn isolate(&mut self, node: usize, nodes: usize) {
         for other in (0..nodes).filter(|other| *other != node) {
             self.cut(node, other);
             self.cut(other, node);
@@ -70,12 +70,12 @@ impl Network {
     }
 
     /// Ends all cuts.
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.cut.clear();
     }
 
     /// Faults are over: nothing is lost, doubled or late any more.
-    pub fn calm(&mut self) {
+    pub(super) fn calm(&mut self) {
         self.heal();
         self.loss = 0;
         self.duplication = 0;

@@ -1,6 +1,6 @@
 //! One node of the simulation: what outlives its process, and the process with its queues.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use dmq_store::{MemoryDatabase, MemoryStore, Owner};
 use super::params::Params;
 
 /// Length of a tick.
-pub const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Name of the simulated cluster.
-pub const CLUSTER: &str = "sim";
+pub(super) const CLUSTER: &str = "sim";
 
 /// A queue between parts, or between a part and the shell: who empties it is woken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub(super) enum Part {
     /// The driver.
     Driver,
     /// The log writer.
@@ -40,68 +40,66 @@ pub enum Part {
 }
 
 /// A node: its disk and database, and the process that runs on them at times.
-pub struct SimNode {
-    /// Position in the world.
-    pub index: usize,
+pub(super) struct SimNode {
     /// Who it is.
-    pub identity: Identity,
+    pub(super) identity: Identity,
     /// Its disk.
-    pub disk: SimDisk,
+    pub(super) disk: SimDisk,
     /// Its database server.
-    pub database: MemoryDatabase,
+    pub(super) database: MemoryDatabase,
     /// Counts the processes; events of an earlier one are void.
-    pub life: u32,
+    pub(super) life: u32,
     /// The process, if one runs.
-    pub process: Option<Process>,
+    pub(super) process: Option<Process>,
     /// A stopped (SIGSTOP) process goes on at this time.
-    pub paused_until: u64,
+    pub(super) paused_until: u64,
     /// Until then nothing may be expected of it.
-    pub slow_until: u64,
+    pub(super) slow_until: u64,
     /// The stop sequence runs.
-    pub stopping: bool,
+    pub(super) stopping: bool,
 }
 
 /// A running process.
-pub struct Process {
+pub(super) struct Process {
     /// Owner of the core.
-    pub driver: Driver,
+    pub(super) driver: Driver,
     /// What waits for it.
-    pub driver_inbox: VecDeque<DriverInput>,
+    pub(super) driver_inbox: VecDeque<DriverInput>,
     /// Owner of the log.
-    pub writer: LogWriter<SimDisk>,
+    pub(super) writer: LogWriter<SimDisk>,
     /// What waits for it.
-    pub log_inbox: VecDeque<LogInput>,
+    pub(super) log_inbox: VecDeque<LogInput>,
     /// Owner of the image, with its own queue.
-    pub applier: Applier<SimDisk>,
+    pub(super) applier: Applier<SimDisk>,
     /// The feed.
-    pub feed: ProjectorFeed,
+    pub(super) feed: ProjectorFeed,
     /// What waits for it.
-    pub feed_inbox: VecDeque<FeedInput>,
+    pub(super) feed_inbox: VecDeque<FeedInput>,
     /// The connection to the database, and whether it is ready.
-    pub store: MemoryStore,
+    pub(super) store: MemoryStore,
     /// The store was prepared and the feed told so.
-    pub store_open: bool,
+    pub(super) store_open: bool,
     /// What the store is doing.
-    pub store_work: Option<FeedWork>,
+    pub(super) store_work: Option<FeedWork>,
     /// Images to write.
-    pub snapshot_jobs: VecDeque<HeldImage>,
+    pub(super) snapshot_jobs: VecDeque<HeldImage>,
     /// The directory.
-    pub dir: DataDir<SimDisk>,
+    pub(super) dir: DataDir<SimDisk>,
     /// Readers of the log.
-    pub reader: LogReader<SimDisk>,
+    pub(super) reader: LogReader<SimDisk>,
     /// Snapshot files.
-    pub snapshots: SnapshotStore<SimDisk>,
+    pub(super) snapshots: SnapshotStore<SimDisk>,
     /// The published view.
-    pub view: View,
+    pub(super) view: View,
     /// Parts that have a wake-up on its way.
-    pub woken: BTreeMap<Part, ()>,
+    pub(super) woken: BTreeSet<Part>,
     /// Peers' calls that wait for a pin: who asked.
-    pub pin_calls: BTreeMap<Ticket, usize>,
+    pub(super) pin_calls: BTreeMap<Ticket, usize>,
 }
 
 impl SimNode {
     /// A formatted node that does not run yet.
-    pub fn new(index: usize, seed: u64, directory: u128) -> Self {
+    pub(super) fn new(index: usize, seed: u64, directory: u128) -> Self {
         let number = u32::try_from(index).unwrap_or(0) + 1;
         let identity = Identity {
             cluster_id: CLUSTER.into(),
@@ -113,7 +111,6 @@ impl SimNode {
             directory: DirectoryId(directory),
         };
         let node = Self {
-            index,
             identity,
             disk: SimDisk::new(seed),
             database: MemoryDatabase::new(),
@@ -140,12 +137,12 @@ impl SimNode {
     }
 
     /// The member that runs here.
-    pub fn member(&self) -> MemberId {
+    pub(super) fn member(&self) -> MemberId {
         self.identity.member()
     }
 
     /// Who owns the rows in the database.
-    pub fn owner(&self) -> Owner {
+    pub(super) fn owner(&self) -> Owner {
         let Identity {
             incarnation,
             node,
@@ -167,7 +164,7 @@ impl SimNode {
     ///
     /// # Errors
     /// What keeps the member from starting.
-    pub fn start(&mut self, params: &Params, seed: u64) -> Result<(), String> {
+    pub(super) fn start(&mut self, params: &Params, seed: u64) -> Result<(), String> {
         let dir = DataDir::open(&self.disk, &self.root()).map_err(|error| error.to_string())?;
         let settings = settings(params, self.member(), seed);
         let member = Member::open(&dir, settings, LogOptions::default())
@@ -191,7 +188,7 @@ impl SimNode {
             reader: member.reader,
             snapshots: member.snapshots,
             view: member.view,
-            woken: BTreeMap::new(),
+            woken: BTreeSet::new(),
             pin_calls: BTreeMap::new(),
         });
         Ok(())

@@ -3,7 +3,7 @@
 use super::rng::Rng;
 
 /// Milliseconds of simulated time, in microseconds.
-pub const MS: u64 = 1_000;
+pub(super) const MS: u64 = 1_000;
 /// Seconds of simulated time, in microseconds.
 pub const SECOND: u64 = 1_000 * MS;
 

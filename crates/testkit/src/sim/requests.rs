@@ -69,13 +69,12 @@ impl World {
         let call = Call {
             client: number,
             node: target,
-            life,
             attempt,
             told,
             sent_at,
         };
         self.calls.insert(ticket, call);
-        self.to_driver(target, life, input);
+        self.queue_driver(target, life, input);
     }
 
     /// A driver answers a client.

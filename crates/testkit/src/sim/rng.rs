@@ -2,22 +2,22 @@
 
 /// A stream of pseudo-random numbers.
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub(super) struct Rng(u64);
 
 impl Rng {
     /// The stream of a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A stream of its own, so that drawing from one does not shift the other.
     #[must_use]
-    pub fn split(&mut self) -> Self {
+    pub(super) fn split(&mut self) -> Self {
         Self(self.next())
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,27 +26,27 @@ impl Rng {
     }
 
     /// The next 128 bits.
-    pub fn next_u128(&mut self) -> u128 {
+    pub(super) fn next_u128(&mut self) -> u128 {
         (u128::from(self.next()) << 64) | u128::from(self.next())
     }
 
     /// A number in `low..=high`.
-    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
     /// An index below `len`, which is not 0.
-    pub fn index(&mut self, len: usize) -> usize {
+    pub(super) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.next() % len as u64).unwrap_or(0)
     }
 
     /// True in `permille` of 1,000 cases.
-    pub fn chance(&mut self, permille: u64) -> bool {
+    pub(super) fn chance(&mut self, permille: u64) -> bool {
         self.next() % 1_000 < permille
     }
 
     /// One of the elements; `None` if there are none.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         if from.is_empty() {
             None
         } else {

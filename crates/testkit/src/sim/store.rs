@@ -36,7 +36,7 @@ impl World {
         }
         let busy = process.store_work.is_some();
         if let Some(report) = report {
-            self.to_driver(node, life, DriverInput::Projection(report));
+            self.queue_driver(node, life, DriverInput::Projection(report));
         }
         if busy {
             self.wake(node, Part::Store);

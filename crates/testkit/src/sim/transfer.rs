@@ -12,7 +12,7 @@ use super::world::{Delivery, Event, World};
 const PIECE_BYTES: usize = 2 << 10;
 
 /// One file on its way.
-pub struct Transfer {
+pub(super) struct Transfer {
     from: usize,
     from_life: u32,
     to: usize,
@@ -88,7 +88,7 @@ impl World {
     }
 
     fn sent(&mut self, from: usize, life: u32, to: MemberId, ok: bool) {
-        self.to_driver(from, life, DriverInput::SnapshotSent { to, ok });
+        self.queue_driver(from, life, DriverInput::SnapshotSent { to, ok });
     }
 }
 

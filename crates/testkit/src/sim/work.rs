@@ -13,13 +13,13 @@ use super::world::{Delivery, Event, World};
 
 impl World {
     /// Wakes a part, unless it is on its way already.
-    pub fn wake(&mut self, node: usize, part: Part) {
+    pub(super) fn wake(&mut self, node: usize, part: Part) {
         let delay = self.delay_of(part);
         let life = self.nodes[node].life;
         let Some(process) = &mut self.nodes[node].process else {
             return;
         };
-        if process.woken.insert(part, ()).is_none() {
+        if process.woken.insert(part) {
             self.after(delay, Event::Work(node, life, part));
         }
     }
@@ -156,7 +156,7 @@ impl World {
             self.send(node, to, &Delivery::Raft(message));
             if !open && self.rng.chance(20) {
                 let life = self.nodes[node].life;
-                self.to_driver(node, life, DriverInput::Unreachable(peer));
+                self.queue_driver(node, life, DriverInput::Unreachable(peer));
             }
         }
     }
@@ -180,7 +180,7 @@ impl World {
                 self.faults.fills += 1;
                 self.send_message(node, message);
             }
-            None => self.to_driver(node, life, DriverInput::Unreachable(peer)),
+            None => self.queue_driver(node, life, DriverInput::Unreachable(peer)),
         }
     }
 
@@ -220,7 +220,7 @@ impl World {
         }
         let life = self.nodes[node].life;
         for output in outputs {
-            self.to_driver(node, life, DriverInput::Log(output));
+            self.queue_driver(node, life, DriverInput::Log(output));
         }
     }
 
@@ -240,7 +240,7 @@ impl World {
         }
         let life = self.nodes[node].life;
         for input in driver {
-            self.to_driver(node, life, input);
+            self.queue_driver(node, life, input);
         }
         self.wake(node, Part::Applier);
         Ok(())
@@ -280,7 +280,7 @@ impl World {
         let written = write_snapshot(&process.snapshots, process.dir.identity(), &held);
         self.faults.snapshots += u64::from(written.is_ok());
         let result = written.map_err(|error| error.to_string());
-        self.to_driver(
+        self.queue_driver(
             node,
             life,
             DriverInput::SnapshotWritten {
@@ -297,7 +297,7 @@ impl World {
         };
         let stored = process.dir.pin(digest);
         let result = stored.map_err(|error| PinError::Refused(error.to_string()));
-        self.to_driver(node, life, DriverInput::PinStored { digest, result });
+        self.queue_driver(node, life, DriverInput::PinStored { digest, result });
     }
 
     fn answer(&mut self, node: usize, ticket: Ticket, answer: Answer) -> Result<(), Violation> {

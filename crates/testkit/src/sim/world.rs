@@ -18,7 +18,7 @@ use super::{Faults, Report};
 
 /// Something that happens at a time.
 #[derive(Debug)]
-pub enum Event {
+pub(super) enum Event {
     /// A node's timer.
     Tick(usize, u32),
     /// A part empties its queue.
@@ -53,7 +53,7 @@ pub enum Event {
 
 /// What travels between nodes.
 #[derive(Clone, Debug)]
-pub enum Delivery {
+pub(super) enum Delivery {
     /// A raft message.
     Raft(Message),
     /// A report beside raft.
@@ -75,40 +75,40 @@ pub enum Delivery {
 }
 
 /// Everything.
-pub struct World {
+pub(super) struct World {
     /// The setting.
-    pub params: Params,
+    pub(super) params: Params,
     /// Randomness of the schedule.
-    pub rng: Rng,
+    pub(super) rng: Rng,
     /// Simulated time in microseconds.
-    pub now: u64,
+    pub(super) now: u64,
     events: BTreeMap<(u64, u64), Event>,
     order: u64,
     /// The nodes.
-    pub nodes: Vec<SimNode>,
+    pub(super) nodes: Vec<SimNode>,
     /// The links.
-    pub network: Network,
+    pub(super) network: Network,
     /// The clients.
-    pub clients: Vec<Client>,
+    pub(super) clients: Vec<Client>,
     /// Requests on their way.
-    pub calls: BTreeMap<Ticket, Call>,
+    pub(super) calls: BTreeMap<Ticket, Call>,
     next_ticket: u64,
     /// Snapshots on their way.
-    pub transfers: BTreeMap<u64, Transfer>,
+    pub(super) transfers: BTreeMap<u64, Transfer>,
     /// Numbers the transfers.
-    pub next_transfer: u64,
+    pub(super) next_transfer: u64,
     /// What everybody saw.
-    pub history: History,
+    pub(super) history: History,
     /// Calls of an administrator, whose answers may be any.
-    pub admin_calls: BTreeSet<Ticket>,
+    pub(super) admin_calls: BTreeSet<Ticket>,
     /// Clients begin nothing new.
-    pub quiet: bool,
+    pub(super) quiet: bool,
     /// Faults still happen.
-    pub chaos: bool,
+    pub(super) chaos: bool,
     /// The quorum is born.
-    pub initialized: bool,
+    pub(super) initialized: bool,
     /// What happened so far.
-    pub faults: Faults,
+    pub(super) faults: Faults,
     trace: u64,
     steps: u64,
 }
@@ -118,7 +118,7 @@ impl World {
     ///
     /// # Errors
     /// A node that does not start.
-    pub fn new(params: Params) -> Result<Self, Violation> {
+    pub(super) fn new(params: Params) -> Result<Self, Violation> {
         let mut rng = Rng::new(params.seed);
         let network = Network::new(&params, rng.split());
         let nodes: Vec<_> = (0..params.nodes)
@@ -168,13 +168,13 @@ impl World {
     }
 
     /// Schedules an event.
-    pub fn after(&mut self, delay: u64, event: Event) {
+    pub(super) fn after(&mut self, delay: u64, event: Event) {
         self.order += 1;
         self.events.insert((self.now + delay, self.order), event);
     }
 
     /// A ticket that was never used.
-    pub fn ticket(&mut self) -> Ticket {
+    pub(super) fn ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         Ticket(self.next_ticket)
     }
@@ -183,7 +183,11 @@ impl World {
     ///
     /// # Errors
     /// The first violation.
-    pub fn run(&mut self, end: u64, until: impl Fn(&Self) -> bool) -> Result<bool, Violation> {
+    pub(super) fn run(
+        &mut self,
+        end: u64,
+        until: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Violation> {
         while let Some(((time, _), event)) = self.events.pop_first() {
             if time > end {
                 self.order += 1;
@@ -233,7 +237,7 @@ impl World {
             Event::Initialize => self.initialize(),
             Event::Start(node) => return self.start_node(node),
             Event::Drained(node, life) => {
-                self.to_driver(node, life, DriverInput::Drained);
+                self.queue_driver(node, life, DriverInput::Drained);
             }
             Event::Fault => self.next_fault(),
             Event::Heal => self.network.heal(),
@@ -263,7 +267,7 @@ impl World {
     ///
     /// # Errors
     /// It does not start: nothing that happens here may have that effect.
-    pub fn start_node(&mut self, node: usize) -> Result<(), Violation> {
+    pub(super) fn start_node(&mut self, node: usize) -> Result<(), Violation> {
         if self.nodes[node].process.is_some() {
             return Ok(());
         }
@@ -292,7 +296,7 @@ impl World {
         let period = u64::try_from(TICK.as_micros()).unwrap_or(10 * MS);
         let drift = (node as u64 % 3) * period / 100;
         self.after(period + drift, Event::Tick(node, life));
-        self.to_driver(node, life, DriverInput::Tick);
+        self.queue_driver(node, life, DriverInput::Tick);
         if let Some(process) = &mut self.nodes[node].process {
             process.log_inbox.push_back(dmq_replica::LogInput::Tick);
         }
@@ -301,7 +305,7 @@ impl World {
     }
 
     /// Queues something for a driver, if that process still runs.
-    pub fn to_driver(&mut self, node: usize, life: u32, input: DriverInput) {
+    pub(super) fn queue_driver(&mut self, node: usize, life: u32, input: DriverInput) {
         if self.nodes[node].life != life {
             return;
         }
@@ -314,32 +318,32 @@ impl World {
     fn arrive(&mut self, node: usize, delivery: Delivery) {
         let life = self.nodes[node].life;
         match delivery {
-            Delivery::Raft(message) => self.to_driver(node, life, DriverInput::Peer(message)),
+            Delivery::Raft(message) => self.queue_driver(node, life, DriverInput::Peer(message)),
             Delivery::Report(report) => {
-                self.to_driver(node, life, DriverInput::PeerReport(report));
+                self.queue_driver(node, life, DriverInput::PeerReport(report));
             }
             Delivery::Pin { from, digest } => {
                 let ticket = self.ticket();
                 if let Some(process) = &mut self.nodes[node].process {
                     process.pin_calls.insert(ticket, from);
                 }
-                self.to_driver(node, life, DriverInput::PinRequest { ticket, digest });
+                self.queue_driver(node, life, DriverInput::PinRequest { ticket, digest });
             }
             Delivery::PinReply { from, result } => {
-                self.to_driver(node, life, DriverInput::PinReply { from, result });
+                self.queue_driver(node, life, DriverInput::PinReply { from, result });
             }
         }
     }
 
     /// Sends something over the network.
-    pub fn send(&mut self, from: usize, to: usize, delivery: &Delivery) {
+    pub(super) fn send(&mut self, from: usize, to: usize, delivery: &Delivery) {
         for delay in self.network.delays(from, to) {
             self.after(delay, Event::Arrive(to, delivery.clone()));
         }
     }
 
     /// The position of a member.
-    pub fn position(&self, member: MemberId) -> Option<usize> {
+    pub(super) fn position(&self, member: MemberId) -> Option<usize> {
         self.nodes.iter().position(|node| node.member() == member)
     }
 
@@ -356,14 +360,14 @@ impl World {
         };
         let ticket = Ticket(0);
         let life = self.nodes[0].life;
-        self.to_driver(0, life, DriverInput::Initialize { ticket, request });
+        self.queue_driver(0, life, DriverInput::Initialize { ticket, request });
     }
 
     /// The answer to an `initialize`.
     ///
     /// # Errors
     /// It was refused for good.
-    pub fn initialized(&mut self, answer: &Answer) -> Result<(), Violation> {
+    pub(super) fn initialized(&mut self, answer: &Answer) -> Result<(), Violation> {
         match answer {
             Answer::Initialized => self.initialized = true,
             Answer::Failed(error) if error.retriable() => {}
@@ -379,7 +383,7 @@ impl World {
     }
 
     /// What the run amounts to.
-    pub fn report(&self) -> Report {
+    pub(super) fn report(&self) -> Report {
         Report {
             seed: self.params.seed,
             nodes: self.params.nodes,
