@@ -106,6 +106,22 @@ proptest! {
     }
 
     #[test]
+    fn within_a_rack_brokers_hold_equally_many_replicas_or_two_more(
+        racks in prop::collection::vec(0_u32..4, 1..12), seed: u64, partitions in 1_u32..60, factor in 1_u32..6,
+    ) {
+        let fleet: Vec<Candidate> =
+            (0..).zip(&racks).map(|(id, rack)| broker(id, Some(*rack), false)).collect();
+        let factor = factor.min(u32::try_from(fleet.len()).unwrap());
+        let placed = place(seed, &fleet, partitions, factor).unwrap();
+        for rack in 0..4 {
+            let name = broker(0, Some(rack), false).rack;
+            let rack: Vec<Candidate> =
+                fleet.iter().filter(|broker| broker.rack == name).cloned().collect();
+            prop_assert!(spread(&rack, placed.iter().flatten().copied()) <= 2);
+        }
+    }
+
+    #[test]
     fn fenced_brokers_are_left_out_while_live_ones_suffice(
         live in 1_u32..6, fenced in 1_u32..6, seed: u64, partitions in 1_u32..30, factor in 1_u32..6,
     ) {
