@@ -37,16 +37,32 @@ const ACTIONS: [(Event, usize); 22] = [
 
 const FACTORS: [usize; 6] = [0, 1, 1, 1, 2, 5];
 
-/// The factors of walks that elect a leader every few actions: figure 8 of the Raft paper takes four
-/// elections with little replication between them.
-fn churn_factor(event: Event) -> usize {
-    match event {
-        Event::Silence => 12,
-        Event::Restart => 8,
-        Event::Crash => 4,
-        Event::Burst | Event::Propose | Event::Read => 2,
-        Event::Snapshot | Event::Purge | Event::Apply => 3,
-        Event::Deliver | Event::Birth => 1,
+/// What a walk is mostly about.
+#[derive(Clone, Copy)]
+enum Mood {
+    /// Every action with a weight of its own.
+    Swarm,
+    /// A leader every few actions, members left behind, snapshots for them.
+    Churn,
+    /// Elections and little else: figure 8 of the Raft paper takes four of them with one entry
+    /// replicated in between.
+    Duel,
+}
+
+fn factor(mood: Mood, event: Event, chance: usize) -> usize {
+    match (mood, event) {
+        // A walk in which nobody hears or remembers anything finds nothing.
+        (
+            Mood::Swarm,
+            Event::Tick | Event::Deliver | Event::SyncAll | Event::Apply | Event::Restart,
+        ) => chance.max(1),
+        (Mood::Swarm, _) => chance,
+        (_, Event::Silence) => 12,
+        (_, Event::Restart) => 8,
+        (_, Event::Crash) => 4,
+        (_, Event::Birth) | (Mood::Churn, Event::Deliver) => 1,
+        (Mood::Churn, Event::Burst | Event::Propose | Event::Read) => 2,
+        (Mood::Churn, Event::Snapshot | Event::Purge | Event::Apply) => 3,
         _ => 0,
     }
 }
@@ -69,19 +85,9 @@ pub(crate) struct Walker {
 
 impl Walker {
     pub(crate) fn new(mut dice: Dice, birth: Option<Configuration>) -> Self {
-        let churn = dice.once_in(3);
-        let weights = ACTIONS.map(|(event, usual)| {
-            let factor = FACTORS[dice.below(FACTORS.len())];
-            if churn {
-                return usual * churn_factor(event);
-            }
-            // A walk in which nobody hears or remembers anything finds nothing.
-            let needed = matches!(
-                event,
-                Event::Tick | Event::Deliver | Event::SyncAll | Event::Apply | Event::Restart
-            );
-            usual * if needed { factor.max(1) } else { factor }
-        });
+        let mood = [Mood::Swarm, Mood::Swarm, Mood::Churn, Mood::Duel][dice.below(4)];
+        let weights = ACTIONS
+            .map(|(event, usual)| usual * factor(mood, event, FACTORS[dice.below(FACTORS.len())]));
         let ordered = dice.once_in(3);
         let network_max = NETWORK_MAX[dice.below(NETWORK_MAX.len())];
         Self {

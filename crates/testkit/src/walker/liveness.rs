@@ -10,8 +10,8 @@ use super::world::{Member, World};
 /// members may need a few of them.
 const ROUNDS_MAX: usize = 500;
 
-/// Repairs all links, restarts everybody, and demands that a new command is committed and known
-/// everywhere, and that every read is answered.
+/// Repairs all links, restarts everybody or all but one, and demands that a new command is committed and
+/// known to all who run, and that every read is answered.
 pub(crate) fn heal_and_demand_progress(world: &mut World, walker: &mut Walker) {
     repair(world, walker);
     let mut wanted = None;
@@ -28,7 +28,8 @@ pub(crate) fn heal_and_demand_progress(world: &mut World, walker: &mut Walker) {
                     .as_ref()
                     .map(|raft| raft.last().index)
             });
-        let everybody = |index| world.members.iter().all(|member| member.applied >= index);
+        let running = || world.members.iter().filter(|member| member.raft.is_some());
+        let everybody = |index| running().all(|member| member.applied >= index);
         if wanted.is_some_and(everybody) && world.ghost.open_reads() == 0 {
             world.coverage.hit(Event::Healed);
             return;
@@ -76,12 +77,16 @@ fn leader_holds(world: &World, index: LogIndex) -> bool {
 
 fn repair(world: &mut World, walker: &mut Walker) {
     world.cut = 0;
+    // A quorum gets on without one of its voters, except at birth without the one that initialises.
+    let absent = 1 + walker.dice.below(world.voters - 1);
+    let absent = walker.dice.once_in(2).then_some(absent);
     for at in 0..world.members.len() {
         let stopping = |raft: &dmq_raft::Raft| raft.status().stopping;
-        if world.members[at].raft.as_ref().is_some_and(stopping) {
+        let stopping = world.members[at].raft.as_ref().is_some_and(stopping);
+        if stopping || (absent == Some(at) && world.members[at].raft.is_some()) {
             world.crash(at, 0);
         }
-        if world.members[at].raft.is_none() {
+        if world.members[at].raft.is_none() && absent != Some(at) {
             world.start(at, &mut walker.dice);
         }
     }

@@ -69,6 +69,15 @@ pub struct Totals {
     pub elapsed: Duration,
 }
 
+impl Totals {
+    /// Adds another run's figures.
+    pub fn add(&mut self, other: &Self) {
+        self.walks += other.walks;
+        self.elapsed += other.elapsed;
+        self.coverage.add(&other.coverage);
+    }
+}
+
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (walks, actions) = (self.walks, self.coverage.actions());
