@@ -167,8 +167,7 @@ impl Client {
         let raw = self
             .attempt(node, &Call::new(Method::GET, path, None), ATTEMPT_TIMEOUT)
             .await;
-        raw.map_err(|failure| failure.into_error())
-            .and_then(Raw::decode)
+        raw.map_err(Failure::into_error).and_then(Raw::decode)
     }
 
     /// The controller, as the first node that knows one says.

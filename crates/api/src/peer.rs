@@ -3,6 +3,8 @@
     missing_docs,
     unreachable_pub,
     unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
     clippy::pedantic,
     reason = "generated code; its documentation is in the .proto file"
 )]

@@ -8,14 +8,14 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::status::Code;
 
-/// A node that gives each connection its next answer; `None` closes without one.
+/// A node that gives each connection its next answer; an empty one closes without a word.
 struct ScriptedNode {
     url: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl ScriptedNode {
-    async fn start(answers: Vec<Option<String>>) -> Self {
+    async fn start(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -25,9 +25,7 @@ impl ScriptedNode {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = read_request(&mut stream).await;
                 heard.lock().unwrap().push(request);
-                if let Some(answer) = answer {
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
         Self { url, seen }
@@ -57,16 +55,16 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
     }
 }
 
-fn answer(status: u16, body: &impl Serialize) -> Option<String> {
+fn answer(status: u16, body: &impl Serialize) -> String {
     let body = serde_json::to_string(body).unwrap();
-    Some(format!(
+    format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\nx-metadata-index: 7\r\n\
          x-metadata-term: 2\r\n\r\n{body}",
         body.len(),
-    ))
+    )
 }
 
-fn problem(code: Code, leader: Option<&str>) -> Option<String> {
+fn problem(code: Code, leader: Option<&str>) -> String {
     let mut problem = Problem::new(code, "because");
     problem.leader_url = leader.map(str::to_owned);
     answer(problem.status, &problem)
@@ -118,7 +116,7 @@ async fn a_write_follows_the_controller_and_the_next_one_goes_there_at_once() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_under_the_same_key() {
     let node = ScriptedNode::start(vec![
-        None,
+        String::new(),
         problem(Code::OutcomeUnknown, None),
         problem(Code::NoLeader, None),
         answer(200, &partition()),

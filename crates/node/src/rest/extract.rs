@@ -253,13 +253,17 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let peer = parts.extensions.get::<PeerAddr>().map(|peer| peer.0);
-        match app.auth.admit(&parts.headers, peer).await {
-            Ok(principal) => Ok(Self(principal)),
-            Err(AuthError::Unauthenticated(detail)) => {
-                Err(ApiError::new(Code::Unauthenticated, detail))
-            }
-            Err(AuthError::Forbidden(detail)) => Err(ApiError::new(Code::Forbidden, detail)),
+        let admitted = app.auth.admit(&parts.headers, peer).await;
+        // Whoever changes the quorum, or tried to, can be found in the log.
+        let (method, path) = (&parts.method, parts.uri.path());
+        match &admitted {
+            Ok(_) => tracing::info!(%method, path, ?peer, "admin request"),
+            Err(error) => tracing::warn!(%method, path, ?peer, %error, "admin request refused"),
         }
+        admitted.map(Self).map_err(|error| match error {
+            AuthError::Unauthenticated(detail) => ApiError::new(Code::Unauthenticated, detail),
+            AuthError::Forbidden(detail) => ApiError::new(Code::Forbidden, detail),
+        })
     }
 }
 
