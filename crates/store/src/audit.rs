@@ -48,7 +48,8 @@ impl RowsHash {
         columns.into_row().map(|row| self.add(Row::Dedup(&row)))
     }
 
-    /// The finding: `read` says whether all rows were read. Only the database's own trouble is an error.
+    /// The finding: `read` says whether all rows were read. Only the database's own trouble is an
+    /// error.
     pub(crate) fn finding(self, read: Result<(), Trouble>) -> sqlx::Result<Audit> {
         match read {
             Ok(()) => Ok(Audit {

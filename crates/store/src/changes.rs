@@ -1,4 +1,5 @@
-//! Many change sets as one: the last write of every row, in the order that a transaction may execute them.
+//! Many change sets as one: the last write of every row, in the order that a transaction may
+//! execute them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use dmq_metadata::{
     Topic, TopicId,
 };
 
-/// The net effect of consecutive change sets. Deletes come first, then puts; no row is put twice, since
-/// `ON CONFLICT` refuses a second write of one key in one statement.
+/// The net effect of consecutive change sets. Deletes come first, then puts; no row is put twice,
+/// since `ON CONFLICT` refuses a second write of one key in one statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowChanges {
     /// Topics to delete, with their settings.

@@ -1,7 +1,8 @@
 //! What every implementation of [`StateStore`] must do: one suite, run by all of them.
 //!
-//! An implementation brings a [`Backend`] and calls [`conformance_tests!`](crate::conformance_tests). Each case gets a
-//! database of its own. Names of cases are sentences.
+//! An implementation brings a [`Backend`] and calls
+//! [`conformance_tests!`](crate::conformance_tests). Each case gets a database of its own. Names of
+//! cases are sentences.
 
 mod apply;
 mod fencing;
@@ -75,8 +76,8 @@ impl Tamper {
     }
 }
 
-/// Runs every case of the suite as a test of its own. `$backend` is an expression that awaits to `Option<impl Backend>`;
-/// `None` skips the case (the expression has said why).
+/// Runs every case of the suite as a test of its own. `$backend` is an expression that awaits to
+/// `Option<impl Backend>`; `None` skips the case (the expression has said why).
 #[macro_export]
 macro_rules! conformance_tests {
     ($backend:expr) => {
@@ -179,7 +180,8 @@ pub async fn position(backend: &dyn Backend) -> Result<Position, StoreError> {
     }
 }
 
-/// Asserts that the rows, read back, are those of `history` after entry `last`, and that the position says so.
+/// Asserts that the rows, read back, are those of `history` after entry `last`, and that the
+/// position says so.
 ///
 /// # Errors
 /// Those of the store.

@@ -1,11 +1,14 @@
-//! Where the applied state is kept for people and tools: one trait, PostgreSQL, SQLite and a map in memory.
+//! Where the applied state is kept for people and tools: one trait, PostgreSQL, SQLite and a map in
+//! memory.
 //!
-//! A store *executes* change sets and decides nothing. It is never read into the image. Reading order:
-//! [`store`] (the trait and what it speaks of), [`changes`] (last write per row), [`restart`] (what to do with the
-//! database that is found: pure), [`prepare`] (does it), [`sqlite`], [`postgres`], [`memory`];
-//! [`open`] picks one by URL; [`local_postgres`] starts a server for development and tests.
+//! A store *executes* change sets and decides nothing. It is never read into the image. Reading
+//! order: [`store`] (the trait and what it speaks of), [`changes`] (last write per row),
+//! [`restart`] (what to do with the database that is found: pure), [`prepare`] (does it),
+//! [`sqlite`], [`postgres`], [`memory`]; [`open`] picks one by URL; [`local_postgres`] starts a
+//! server for development and tests.
 //!
-//! Invariant: rows and position change in one transaction, and only while this writer owns the database.
+//! Invariant: rows and position change in one transaction, and only while this writer owns the
+//! database.
 
 mod audit;
 pub mod changes;

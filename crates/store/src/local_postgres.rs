@@ -1,18 +1,20 @@
-//! Starts a PostgreSQL server on this machine, for development (`dev --postgres`) and for tests. Not for production: whoever
-//! reaches the loopback port is trusted.
+//! Starts a PostgreSQL server on this machine, for development (`dev --postgres`) and for tests.
+//! Not for production: whoever reaches the loopback port is trusted.
 
 mod binaries;
+mod process;
 mod user;
 
 use std::fmt;
 use std::fs::File;
 use std::net::TcpListener;
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
@@ -20,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::binaries::Binaries;
+use self::process::{Running, children_of, send};
 use self::user::User;
 
 /// How long a server may take to start, to stop, or to recover. Only a broken one does.
@@ -61,8 +64,8 @@ pub enum LocalPostgresError {
     },
 }
 
-/// A running server with its own data directory, a Unix socket and a loopback port. It ends when this value is dropped, and
-/// also when this process dies in any other way.
+/// A running server with its own data directory, a Unix socket and a loopback port. It ends when
+/// this value is dropped, and also when this process dies in any other way.
 #[derive(Debug)]
 pub struct PostgresServer {
     binaries: Binaries,
@@ -72,14 +75,6 @@ pub struct PostgresServer {
     running: Option<Running>,
     /// The directory, if it is ours to remove.
     temporary: Option<TempDir>,
-}
-
-/// The server's process, and the one that watches ours.
-#[derive(Debug)]
-struct Running {
-    server: Child,
-    /// Ends the server when its standard input closes: when this process is gone, however it went.
-    watchdog: Child,
 }
 
 impl PostgresServer {
@@ -95,7 +90,8 @@ impl PostgresServer {
         Ok(server)
     }
 
-    /// Starts a server on `directory`, which keeps its data for the next time. Created when missing.
+    /// Starts a server on `directory`, which keeps its data for the next time. Created when
+    /// missing.
     ///
     /// # Errors
     /// See [`LocalPostgresError`].
@@ -215,7 +211,8 @@ impl PostgresServer {
         })
     }
 
-    /// `false` if the server gave up at once: after a kill, what is left of the old one may still be in its way.
+    /// `false` if the server gave up at once: after a kill, what is left of the old one may still
+    /// be in its way.
     async fn launch_and_wait(&mut self, deadline: Instant) -> Result<bool, LocalPostgresError> {
         let mut running = self.launch()?;
         loop {
@@ -230,14 +227,12 @@ impl PostgresServer {
                 .is_some();
             if Instant::now() > deadline {
                 let what = format!("PostgreSQL did not answer within {PATIENCE:?}");
-                running.end_watchdog();
                 return Err(LocalPostgresError::Server {
                     what,
                     log: self.log_tail(),
                 });
             }
             if gone {
-                running.end_watchdog();
                 self.port = self.port_for_next_try().map_err(io("a loopback port"))?;
                 return Ok(false);
             }
@@ -268,23 +263,32 @@ impl PostgresServer {
             .stderr(errors)
             .spawn();
         let server = server.map_err(io("postgres"))?;
-        let watchdog = self.watch(server.id()).map_err(io("sh"))?;
-        Ok(Running { server, watchdog })
+        let mut running = Running {
+            server,
+            watchdog: None,
+        };
+        let watchdog = self.watch(running.server.id()).map_err(io("sh"))?;
+        running.watchdog = Some(watchdog);
+        Ok(running)
     }
 
-    /// SIGQUIT is PostgreSQL's immediate shutdown. A temporary directory goes when the server is gone.
+    /// Starts the watchdog. A temporary directory goes when the server is gone; a server that
+    /// nobody collects counts as gone after 10 s.
     fn watch(&self, server: u32) -> std::io::Result<Child> {
-        const SCRIPT: &str = "read -r _; kill -QUIT \"$1\"
-            [ -n \"$2\" ] || exit 0
-            while kill -0 \"$1\"; do sleep 0.1; done; rm -rf \"$2\"";
+        const SCRIPT: &str = r#"
+            read -r _; kill -QUIT "$1"
+            [ -n "$2" ] || exit 0
+            tries=0
+            while kill -0 "$1" && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+            rm -rf "$2""#;
         let temporary = self.temporary.as_ref().map_or(Path::new(""), TempDir::path);
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SCRIPT, "sh", &server.to_string()])
             .arg(temporary);
+        shell.current_dir("/").process_group(0);
         self.user.run_as(&mut shell);
         shell
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -310,8 +314,7 @@ impl PostgresServer {
             return Ok(());
         };
         let children = children_of(running.server.id());
-        running.end_watchdog();
-        send(running.server.id(), signal);
+        running.signal(signal);
         if signal == Signal::KILL {
             for child in &children {
                 send(*child, signal);
@@ -331,9 +334,14 @@ impl PostgresServer {
         Ok(())
     }
 
+    /// In a process group of its own: a Ctrl-C at the terminal is for us, and we end the server
+    /// last.
     fn command(&self, program: &str) -> Command {
         let mut command = self.binaries.command(program);
-        command.current_dir(&self.directory).env("LC_ALL", "C");
+        command
+            .current_dir(&self.directory)
+            .env("LC_ALL", "C")
+            .process_group(0);
         self.user.run_as(&mut command);
         command
     }
@@ -365,36 +373,13 @@ impl PostgresServer {
     }
 }
 
-impl Drop for PostgresServer {
-    fn drop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            running.end_watchdog();
-            send(running.server.id(), Signal::QUIT);
-            drop(running.server.wait());
-        }
-    }
-}
-
-impl Running {
-    /// Before the server's process id can belong to somebody else.
-    fn end_watchdog(&mut self) {
-        drop(self.watchdog.kill());
-        drop(self.watchdog.wait());
-    }
-
-    fn is_gone(&mut self, children: &[u32]) -> std::io::Result<bool> {
-        let gone = self.server.try_wait()?.is_some();
-        Ok(gone && !children.iter().any(|child| is_alive(*child)))
-    }
-}
-
 fn io(what: impl fmt::Display) -> impl FnOnce(std::io::Error) -> LocalPostgresError {
     let what = what.to_string();
     move |source| LocalPostgresError::Io { what, source }
 }
 
-/// Free a moment ago, and below the range that the kernel gives to outgoing connections: it stays ours while the server is
-/// down. Each server begins its search elsewhere.
+/// Free a moment ago, and below the range that the kernel gives to outgoing connections: it stays
+/// ours while the server is down. Each server begins its search elsewhere.
 fn free_port() -> std::io::Result<u16> {
     let ports = PORTS.end - PORTS.start;
     let offset = u16::try_from(Uuid::new_v4().as_u128() % u128::from(ports)).unwrap_or(0);
@@ -403,29 +388,4 @@ fn free_port() -> std::io::Result<u16> {
     candidates
         .find(free)
         .ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
-}
-
-/// Sends a signal. A process that is gone already needs none.
-fn send(process: u32, signal: Signal) {
-    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(process, signal);
-    }
-}
-
-/// Backends and helpers of a server, which outlive a killed one for a moment. Each leads a process group of its own.
-fn children_of(parent: u32) -> Vec<u32> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|id| id.parse().ok())
-        .collect()
-}
-
-/// Whether the process runs. A zombie that nobody collects does not.
-fn is_alive(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_whitespace().next());
-    !matches!(state, None | Some("Z" | "X"))
 }

@@ -1,4 +1,5 @@
-//! A store in memory, for the simulator and for tests: the same rules as SQL, and faults on request.
+//! A store in memory, for the simulator and for tests: the same rules as SQL, and faults on
+//! request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,8 @@ use dmq_metadata::{
 
 use crate::{Audit, Batch, Checkpoint, Found, Owner, Position, RowChanges, StateStore, StoreError};
 
-/// The database behind [`MemoryStore`]s: it outlives them, as a server outlives its clients. Clones share it.
+/// The database behind [`MemoryStore`]s: it outlives them, as a server outlives its clients. Clones
+/// share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDatabase(Arc<Mutex<Contents>>);
 

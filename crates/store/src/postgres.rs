@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod inspect;
 mod lock;
+mod statements;
 mod write;
 
 use std::sync::LazyLock;
@@ -29,7 +30,8 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     )])
 });
 
-/// Longest wait for a batch. The server's own limits end sooner; this one is for a server that stopped moving.
+/// Longest wait for a batch. The server's own limits end sooner; this one is for a server that
+/// stopped moving.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longest wait for a rebuild: a million rows take less than a minute.
 const REBUILD_TIMEOUT: Duration = Duration::from_mins(30);
@@ -38,8 +40,9 @@ const CLAIM_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A projection in PostgreSQL.
 ///
-/// The session commits asynchronously: a crash of the server can take the last commits back, as if they had not been made.
-/// An advisory lock keeps a second writer out, the owner epoch a writer that lost its lock without noticing.
+/// The session commits asynchronously: a crash of the server can take the last commits back, as if
+/// they had not been made. An advisory lock keeps a second writer out, the owner epoch a writer
+/// that lost its lock without noticing.
 #[derive(Debug)]
 pub struct PostgresStore {
     target: Target,
@@ -58,7 +61,8 @@ struct Session {
     index: MetadataIndex,
 }
 
-/// Creates the database, and the schema, that `url` names if they do not exist. [`PostgresStore`] does so too when it takes over.
+/// Creates the database, and the schema, that `url` names if they do not exist. [`PostgresStore`]
+/// does so too when it takes over.
 ///
 /// # Errors
 /// `Invalid` for a bad URL; `Unavailable` if the server cannot be reached, or refuses.
@@ -68,10 +72,12 @@ pub async fn ensure_database(url: &str) -> Result<(), StoreError> {
 }
 
 impl PostgresStore {
-    /// A store at `postgres://[user[:password]@][host][:port]/database[?parameters]`. Nothing is opened yet.
+    /// A store at `postgres://[user[:password]@][host][:port]/database[?parameters]`. Nothing is
+    /// opened yet.
     ///
-    /// Parameters are libpq's (`host=/dir` for a Unix socket, `sslmode`, `options` ...) and `schema`: nodes that share a database
-    /// give each its own, for example `schema=node_1`. A database and a schema that do not exist are created.
+    /// Parameters are libpq's (`host=/dir` for a Unix socket, `sslmode`, `options` ...) and
+    /// `schema`: nodes that share a database give each its own, for example `schema=node_1`. A
+    /// database and a schema that do not exist are created.
     ///
     /// # Errors
     /// `Invalid` if the URL is malformed.
@@ -285,7 +291,8 @@ async fn begin_image(
     write::advance(connection, at, None, writer).await
 }
 
-/// Commits what was `begun`, unless the position was not ours any more (`false`) or a statement failed.
+/// Commits what was `begun`, unless the position was not ours any more (`false`) or a statement
+/// failed.
 async fn finish(
     mut transaction: Transaction<'_, Postgres>,
     begun: sqlx::Result<bool>,
@@ -306,8 +313,8 @@ async fn finish(
     }
 }
 
-/// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may break constraints, since its
-/// rows are of the past.
+/// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may break
+/// constraints, since its rows are of the past.
 async fn why_not_ours(
     connection: &mut PgConnection,
     writer: &Writer<'_>,
@@ -322,7 +329,8 @@ fn commit_unknown(error: sqlx::Error) -> StoreError {
     StoreError::CommitUnknown(error.to_string())
 }
 
-/// Waits no longer than `limit`; `late` is the error then. What had no answer in time may have been done all the same.
+/// Waits no longer than `limit`; `late` is the error then. What had no answer in time may have been
+/// done all the same.
 async fn within<T>(
     limit: Duration,
     late: fn(String) -> StoreError,

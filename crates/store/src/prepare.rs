@@ -16,11 +16,13 @@ pub enum Prepared {
         /// First entry whose changes are missing.
         from: MetadataIndex,
     },
-    /// It is ours, but its rows are missing or of no use: copy the image with [`StateStore::rebuild`].
+    /// It is ours, but its rows are missing or of no use: copy the image with
+    /// [`StateStore::rebuild`].
     Rebuild,
     /// It is somebody else's. Nothing was touched; the projector says so and stays off.
     Refused(Refusal),
-    /// The log lost committed entries, or the directory is an old one. Nothing was touched; the member stops.
+    /// The log lost committed entries, or the directory is an old one. Nothing was touched; the
+    /// member stops.
     Stop(StopReason),
 }
 
@@ -43,8 +45,8 @@ pub async fn prepare(
     }
 }
 
-/// Claims, then decides once more: only what is found under the writer lock is final. Until the lock was ours, a
-/// batch whose outcome is unknown could still commit.
+/// Claims, then decides once more: only what is found under the writer lock is final. Until the
+/// lock was ours, a batch whose outcome is unknown could still commit.
 async fn claim(
     store: &mut dyn StateStore,
     me: &Owner,

@@ -1,7 +1,8 @@
 //! What to do with the database that is found: the pure decision of the restart matrix.
 //!
-//! The image always comes from the newest local snapshot and the log. The database is compared with them and is then
-//! caught up, rebuilt, wiped, or left alone. This decides; [`prepare`](crate::prepare) does.
+//! The image always comes from the newest local snapshot and the log. The database is compared with
+//! them and is then caught up, rebuilt, wiped, or left alone. This decides;
+//! [`prepare`](crate::prepare) does.
 
 use std::fmt;
 
@@ -11,8 +12,9 @@ use crate::{Found, Owner, Position};
 
 /// What this member has beside its database.
 pub struct LogView<'a> {
-    /// Changes can be produced for every entry behind this index. At start: the index of the snapshot that
-    /// the image was loaded from (0 without one); later: the index before the oldest change set still held.
+    /// Changes can be produced for every entry behind this index. At start: the index of the
+    /// snapshot that the image was loaded from (0 without one); later: the index before the oldest
+    /// change set still held.
     pub changes_after: MetadataIndex,
     /// Last entry of the local log.
     pub last: MetadataIndex,
@@ -38,7 +40,8 @@ pub enum Decision {
         /// First entry whose changes are missing.
         from: MetadataIndex,
     },
-    /// The rows are ours, or there are none, but their changes cannot be produced again: copy the image.
+    /// The rows are ours, or there are none, but their changes cannot be produced again: copy the
+    /// image.
     Rebuild(RebuildReason),
     /// The rows cannot be kept at all: take the writer lock, empty the database, copy the image.
     Wipe(WipeReason),
@@ -130,7 +133,8 @@ pub enum StopReason {
     },
 }
 
-/// Decides what to do with `found`, for the member `me` with `log`. Rows of the matrix in order of precedence.
+/// Decides what to do with `found`, for the member `me` with `log`. Rows of the matrix in order of
+/// precedence.
 pub fn decide(found: &Found, me: &Owner, log: &LogView<'_>) -> Decision {
     let (owner, position) = match found {
         Found::Empty => return Decision::Rebuild(RebuildReason::Empty),
@@ -305,8 +309,8 @@ mod tests {
         })
     }
 
-    /// The log holds 51..=100; its start point is (50, 1), entries are of term 1 up to 79 and of term 2 from 80 on. The
-    /// image was loaded from a snapshot at 60.
+    /// The log holds 51..=100; its start point is (50, 1), entries are of term 1 up to 79 and of
+    /// term 2 from 80 on. The image was loaded from a snapshot at 60.
     fn decided(found: &Found) -> Decision {
         let term_at = |index: MetadataIndex| match index.0 {
             50..80 => Some(Term(1)),

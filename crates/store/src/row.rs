@@ -81,7 +81,8 @@ pub(crate) struct CheckpointColumns {
     pub(crate) snapshot_index: i64,
 }
 
-/// 64-bit numbers keep their bits: SQL has no unsigned ones, and real indexes, epochs and times stay positive.
+/// 64-bit numbers keep their bits: SQL has no unsigned ones, and real indexes, epochs and times
+/// stay positive.
 pub(crate) const fn signed(number: u64) -> i64 {
     number.cast_signed()
 }

@@ -1,4 +1,5 @@
-//! Which tables are ours, in which version, and what a database is that holds them: the same for both SQL backends.
+//! Which tables are ours, in which version, and what a database is that holds them: the same for
+//! both SQL backends.
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
@@ -38,7 +39,8 @@ pub(crate) enum Meta {
     Missing,
     /// There is one, of another shape.
     Unreadable,
-    /// Identity and schema version, which keep their columns in every version, and the whole row if it makes sense.
+    /// Identity and schema version, which keep their columns in every version, and the whole row if
+    /// it makes sense.
     Row {
         version: u32,
         owner: Owner,
@@ -82,8 +84,8 @@ impl Inspection {
         }
     }
 
-    /// The schema version, if the migrations that were run are the first ones of ours, unchanged and to their end,
-    /// and no table of the newest version is missing.
+    /// The schema version, if the migrations that were run are the first ones of ours, unchanged
+    /// and to their end, and no table of the newest version is missing.
     fn known_version(&self, migrator: &Migrator) -> Option<u32> {
         let mut ours = migrator.iter();
         let same = |(version, checksum, success): &(i64, Vec<u8>, bool)| {
@@ -119,7 +121,8 @@ pub(crate) fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
     migrator
 }
 
-/// Runs the migrations that are missing. `run` itself is out of reach: its future is not `Send` behind a trait.
+/// Runs the migrations that are missing. `run` itself is out of reach: its future is not `Send`
+/// behind a trait.
 pub(crate) async fn migrate(
     migrator: &Migrator,
     connection: &mut (impl Migrate + Send),

@@ -34,14 +34,16 @@ const UNREADABLE: Found = Found::UnknownSchema {
     owner: None,
 };
 
-/// A projection in a SQLite file: WAL, `synchronous = NORMAL`, `BEGIN IMMEDIATE`. A crash of the machine can take the last
-/// transactions back, never half of one; the log then brings them again.
+/// A projection in a SQLite file: WAL, `synchronous = NORMAL`, `BEGIN IMMEDIATE`. A crash of the
+/// machine can take the last transactions back, never half of one; the log then brings them again.
 ///
-/// `<file>.lock` is locked for as long as the store writes, so that a second process is refused. Readers are welcome.
+/// `<file>.lock` is locked for as long as the store writes, so that a second process is refused.
+/// Readers are welcome.
 #[derive(Debug)]
 pub struct SqliteStore {
     file: DatabaseFile,
-    /// Taken out during every write: dropped half-way, the connection closes and the transaction is rolled back.
+    /// Taken out during every write: dropped half-way, the connection closes and the transaction is
+    /// rolled back.
     session: Option<Session>,
     /// The highest owner epoch that this store ever had.
     epoch_seen: u64,
@@ -163,7 +165,8 @@ impl SqliteStore {
         self.finish(session, begun, at.index).await
     }
 
-    /// Commits what was `begun`, unless the position was not ours any more (`false`) or a statement failed.
+    /// Commits what was `begun`, unless the position was not ours any more (`false`) or a statement
+    /// failed.
     async fn finish(
         &mut self,
         session: &mut Session,
@@ -285,8 +288,8 @@ impl Session {
         Ok(())
     }
 
-    /// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may break constraints, since
-    /// its rows are of the past.
+    /// Why a compare-and-set met nothing, or a row was refused: a writer that was fenced off may
+    /// break constraints, since its rows are of the past.
     async fn why_not_ours(&mut self, poison: Option<String>) -> Result<StoreError, StoreError> {
         let found = inspect::inspect(&mut self.connection)
             .await

@@ -8,33 +8,38 @@ use dmq_metadata::{
 
 use crate::{RowChanges, StoreError};
 
-/// Keeps the rows of one node's image in a database, together with the position that they belong to.
+/// Keeps the rows of one node's image in a database, together with the position that they belong
+/// to.
 ///
-/// Order of calls: [`position`](Self::position), then [`claim`](Self::claim) or [`wipe`](Self::wipe)
-/// (all three by [`prepare`](crate::prepare)), then [`rebuild`](Self::rebuild) and [`apply`](Self::apply).
-/// After a retryable error the order begins anew. Dropping a future leaves the database at the state before or
-/// after the call, never between.
+/// Order of calls: [`position`](Self::position), then [`claim`](Self::claim) or
+/// [`wipe`](Self::wipe) (all three by [`prepare`](crate::prepare)), then [`rebuild`](Self::rebuild)
+/// and [`apply`](Self::apply). After a retryable error the order begins anew. Dropping a future
+/// leaves the database at the state before or after the call, never between.
 #[async_trait]
 pub trait StateStore: Send {
     /// What is written to, for logs: kind and place, without a password.
     fn describe(&self) -> String;
 
-    /// Connects if need be and reads what is there. Writes nothing, so that a stranger's database stays as it is.
+    /// Connects if need be and reads what is there. Writes nothing, so that a stranger's database
+    /// stays as it is.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn position(&mut self) -> Result<Found, StoreError>;
 
-    /// Takes the writer lock, brings an empty or older schema up to date and raises the owner epoch, which fences
-    /// off whoever wrote before. Reads the position again, under the lock: nothing changes it from here on but this store.
-    /// An empty database gets its `node_meta` row for `me` at index 0 and is reported as [`Found::Empty`].
+    /// Takes the writer lock, brings an empty or older schema up to date and raises the owner
+    /// epoch, which fences off whoever wrote before. Reads the position again, under the lock:
+    /// nothing changes it from here on but this store. An empty database gets its `node_meta` row
+    /// for `me` at index 0 and is reported as [`Found::Empty`].
     ///
     /// # Errors
-    /// `Unavailable` while another process holds the lock; `Fenced` if a later owner came after an earlier claim
-    /// of this store; `Invalid` if the schema is not one that can be claimed (wipe it, or leave it).
+    /// `Unavailable` while another process holds the lock; `Fenced` if a later owner came after an
+    /// earlier claim of this store; `Invalid` if the schema is not one that can be claimed (wipe
+    /// it, or leave it).
     async fn claim(&mut self, me: &Owner) -> Result<Found, StoreError>;
 
-    /// Takes the writer lock, then deletes every row (and tables of an unknown schema), and claims what is left.
+    /// Takes the writer lock, then deletes every row (and tables of an unknown schema), and claims
+    /// what is left.
     ///
     /// # Errors
     /// As [`claim`](Self::claim).
@@ -47,21 +52,23 @@ pub trait StateStore: Send {
     /// `Poison` if the database refuses a row; `Unavailable`, nothing written; `CommitUnknown`.
     async fn apply(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Replaces all rows by those of `image`, whose position is `at`, in one transaction: readers see the old rows or
-    /// the new ones.
+    /// Replaces all rows by those of `image`, whose position is `at`, in one transaction: readers
+    /// see the old rows or the new ones.
     ///
     /// # Errors
     /// As [`apply`](Self::apply), without `Gap`.
     async fn rebuild(&mut self, image: &Image, at: &Checkpoint) -> Result<(), StoreError>;
 
-    /// Reads all rows back in one consistent view and hashes them anew. Finds rows that were edited by hand.
+    /// Reads all rows back in one consistent view and hashes them anew. Finds rows that were edited
+    /// by hand.
     ///
     /// # Errors
     /// `Unavailable`; a row that cannot be read back as metadata is a finding, not an error.
     async fn audit(&mut self) -> Result<Audit, StoreError>;
 }
 
-/// Whose rows a database holds. Cluster and node never change; incarnation and directory name one life of the node.
+/// Whose rows a database holds. Cluster and node never change; incarnation and directory name one
+/// life of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The cluster.
@@ -199,13 +206,14 @@ impl Position {
         }
     }
 
-    /// Whether a later owner than the one of `epoch` came; 0 stands for no owner yet. A lower epoch than ours means
-    /// that the database went back in time.
+    /// Whether a later owner than the one of `epoch` came; 0 stands for no owner yet. A lower epoch
+    /// than ours means that the database went back in time.
     pub(crate) const fn is_later_than(&self, epoch: u64) -> bool {
         epoch > 0 && self.owner_epoch > epoch
     }
 
-    /// Checks that `me`, whose highest epoch so far is `epoch_seen`, may claim the rows at this position.
+    /// Checks that `me`, whose highest epoch so far is `epoch_seen`, may claim the rows at this
+    /// position.
     pub(crate) fn check_claim(&self, me: &Owner, epoch_seen: u64) -> Result<(), StoreError> {
         if self.owner != *me {
             return Err(StoreError::Invalid(
@@ -220,7 +228,8 @@ impl Position {
 }
 
 impl Found {
-    /// Why `me`, the owner of `epoch`, could not write: somebody else owns the rows now, or (`poison`) a row was refused.
+    /// Why `me`, the owner of `epoch`, could not write: somebody else owns the rows now, or
+    /// (`poison`) a row was refused.
     pub(crate) fn why_refused(&self, me: &Owner, epoch: u64, poison: Option<String>) -> StoreError {
         match (self, poison) {
             (Self::At(position), Some(poison))

@@ -1,4 +1,5 @@
-//! What only a server can suffer: killed, restarted, emptied, replaced, locked, taken over; each on a real PostgreSQL.
+//! What only a server can suffer: killed, restarted, emptied, replaced, locked, taken over; each on
+//! a real PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -63,7 +64,8 @@ async fn assert_rebuilt(database: &Postgres, store: &mut dyn StateStore, history
         .unwrap();
 }
 
-/// Writes one entry per batch up to the end, through any number of broken connections. Tells its position.
+/// Writes one entry per batch up to the end, through any number of broken connections. Tells its
+/// position.
 async fn project_to_the_end(
     database: &Postgres,
     history: &History,
@@ -191,7 +193,8 @@ async fn a_directory_keeps_its_rows_for_the_next_server() {
     let kept = Postgres {
         url: second.url("kept"),
     };
-    // An immediate shutdown may have taken the last, asynchronous commits back, never a part of one.
+    // An immediate shutdown may have taken the last, asynchronous commits back, never a part of
+    // one.
     assert!(kept.open().audit().await.unwrap().is_clean());
     bring_to(&mut *kept.open(), &history, 60).await.unwrap();
     assert_at(&kept, &history, 60).await.unwrap();

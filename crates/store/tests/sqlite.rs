@@ -36,7 +36,8 @@ impl Sqlite {
             .unwrap();
     }
 
-    /// Stores close their files on a thread of their own: waits until the last one has, and the file holds everything.
+    /// Stores close their files on a thread of their own: waits until the last one has, and the
+    /// file holds everything.
     async fn wait_until_closed(&self) {
         while self.path().with_extension("db-wal").exists() {
             tokio::task::yield_now().await;

@@ -16,7 +16,8 @@ async fn database_at(backend: &dyn Backend, last: u64) -> Result<History, StoreE
     Ok(history)
 }
 
-/// Nothing may change in a database that is refused, or that stops the member: not even the owner epoch.
+/// Nothing may change in a database that is refused, or that stops the member: not even the owner
+/// epoch.
 async fn leaves_untouched(backend: &dyn Backend, tamper: Tamper) -> Result<Prepared, StoreError> {
     let history = database_at(backend, STANDS_AT).await?;
     backend.tamper(tamper).await;

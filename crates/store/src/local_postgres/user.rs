@@ -29,7 +29,8 @@ impl User {
             .find_map(|name| Self::find(&passwd, name))
     }
 
-    /// Makes a command run as this user. The standard library drops our supplementary groups with it.
+    /// Makes a command run as this user. The standard library drops our supplementary groups with
+    /// it.
     pub(super) fn run_as(self, command: &mut Command) {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);

@@ -18,9 +18,10 @@ const IDENTIFIER_LENGTH_MAX: usize = 63;
 
 /// Settings of the projector's sessions.
 ///
-/// `synchronous_commit = off` lets the server lose the last commits in a crash, never half of one; the log brings them
-/// again. The limits end waits on readers' locks and on a server that does not move; the keep-alives let the server
-/// find out within 20 s that this node is gone, so that the writer lock goes to the next one.
+/// `synchronous_commit = off` lets the server lose the last commits in a crash, never half of one;
+/// the log brings them again. The limits end waits on readers' locks and on a server that does not
+/// move; the keep-alives let the server find out within 20 s that this node is gone, so that the
+/// writer lock goes to the next one.
 const SETTINGS: [(&str, &str); 9] = [
     ("synchronous_commit", "off"),
     ("lock_timeout", "5s"),
@@ -44,8 +45,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads `postgres://[user[:password]@][host][:port]/database[?parameters]`. Beside libpq's parameters (`host=/dir` for a
-    /// Unix socket, `sslmode`, `options`, ...) there is `schema`: the node's own schema, created when missing.
+    /// Reads `postgres://[user[:password]@][host][:port]/database[?parameters]`. Beside libpq's
+    /// parameters (`host=/dir` for a Unix socket, `sslmode`, `options`, ...) there is `schema`: the
+    /// node's own schema, created when missing.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let (url_plain, schema) = take_schema(url)?;
         let options: PgConnectOptions = url_plain.parse().map_err(|error| {

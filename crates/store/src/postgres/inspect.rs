@@ -47,7 +47,8 @@ async fn migrations(connection: &mut PgConnection) -> sqlx::Result<Vec<(i64, Vec
         .await
 }
 
-/// Columns are asked for one by one from whatever the row has: another version may have dropped some.
+/// Columns are asked for one by one from whatever the row has: another version may have dropped
+/// some.
 async fn meta(connection: &mut PgConnection) -> sqlx::Result<Meta> {
     let query = sqlx::query("SELECT * FROM node_meta WHERE id = 1").persistent(false);
     let row = query.fetch_optional(connection).await?;

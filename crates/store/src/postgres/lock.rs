@@ -31,8 +31,9 @@ struct Holder {
 
 /// Takes the lock for the rest of the session.
 ///
-/// An earlier session of this very data directory is ended: the directory has one process at a time, so that session is a
-/// remainder of a connection that broke. Anybody else's lock is respected.
+/// An earlier session of this very data directory is ended: the directory has one process at a
+/// time, so that session is a remainder of a connection that broke. Anybody else's lock is
+/// respected.
 pub(super) async fn take(connection: &mut PgConnection, me: &Owner) -> Result<(), StoreError> {
     let name = session_name(me);
     let named = sqlx::query("SELECT set_config('application_name', $1, false)").bind(&name);

@@ -10,7 +10,8 @@ use sqlx::{ConnectOptions, SqliteConnection};
 
 use crate::StoreError;
 
-/// How long a statement waits for a reader that holds a checkpoint up, or for our own last connection to close.
+/// How long a statement waits for a reader that holds a checkpoint up, or for our own last
+/// connection to close.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB in the WAL before a commit copies them into the file: 16 MiB.
 const WAL_CHECKPOINT_PAGES: &str = "4096";
@@ -44,7 +45,8 @@ impl DatabaseFile {
         self.path.exists()
     }
 
-    /// Takes the writer lock: a lock on a file beside the database, since readers lock the database itself.
+    /// Takes the writer lock: a lock on a file beside the database, since readers lock the database
+    /// itself.
     pub(super) fn lock(&mut self) -> Result<(), StoreError> {
         if self.lock.is_some() && self.companion("lock").exists() {
             return Ok(());
@@ -86,7 +88,8 @@ impl DatabaseFile {
         self.options().read_only(true).connect().await
     }
 
-    /// Whether the path no longer names the file that the writer opened: its writes would go nowhere.
+    /// Whether the path no longer names the file that the writer opened: its writes would go
+    /// nowhere.
     pub(super) fn was_replaced(&self) -> bool {
         self.opened != self.identity()
     }

@@ -32,8 +32,8 @@ pub(super) async fn inspect(connection: &mut SqliteConnection) -> sqlx::Result<F
     Ok(inspection.verdict(&MIGRATOR))
 }
 
-/// A file has one application id: any table in a file without ours is a stranger's. Only the migrator's table is
-/// made before the id is set.
+/// A file has one application id: any table in a file without ours is a stranger's. Only the
+/// migrator's table is made before the id is set.
 async fn tables(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(String, bool)>> {
     let id: i64 = sqlx::query_scalar("PRAGMA application_id")
         .fetch_one(&mut *connection)
@@ -55,7 +55,8 @@ async fn migrations(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(i64,
         .await
 }
 
-/// Columns are asked for one by one from whatever the row has: another version may have dropped some.
+/// Columns are asked for one by one from whatever the row has: another version may have dropped
+/// some.
 async fn meta(connection: &mut SqliteConnection) -> sqlx::Result<Meta> {
     let row = sqlx::query("SELECT * FROM node_meta WHERE id = 1")
         .fetch_optional(connection)

@@ -1,7 +1,7 @@
 //! Rows and position as SQLite's parameters: one JSON array per statement.
 //!
-//! The driver hands every call to a thread of its own, which costs more than a small statement. So all statements of
-//! a batch travel in one call, and those without rows get an empty array.
+//! The driver hands every call to a thread of its own, which costs more than a small statement. So
+//! all statements of a batch travel in one call, and those without rows get an empty array.
 
 use std::fmt::Write;
 
@@ -33,7 +33,8 @@ pub(super) struct Writer<'a> {
     pub(super) epoch: u64,
 }
 
-/// Begins a transaction with the rows and the position of `batch`. `false`: the position is not ours any more.
+/// Begins a transaction with the rows and the position of `batch`. `false`: the position is not
+/// ours any more.
 pub(super) async fn begin_batch(
     connection: &mut SqliteConnection,
     batch: &Batch,
@@ -100,7 +101,8 @@ pub(super) async fn claim(
 /// Parameters of `rows.sql`, before those of `advance.sql`.
 const ROW_PARAMETERS: usize = 10;
 
-/// Settings of a topic older than `first` may be in the database: they go before the present ones are written.
+/// Settings of a topic older than `first` may be in the database: they go before the present ones
+/// are written.
 fn bind_rows(query: SqliteQuery, rows: &RowChanges, first: u64) -> sqlx::Result<SqliteQuery> {
     let rewritten = rows
         .topics

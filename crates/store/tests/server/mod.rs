@@ -60,7 +60,8 @@ pub(crate) async fn backend() -> Option<Postgres> {
     })
 }
 
-/// A server that the test may kill; `None` if there is no PostgreSQL on this machine and that is allowed.
+/// A server that the test may kill; `None` if there is no PostgreSQL on this machine and that is
+/// allowed.
 pub(crate) async fn own_server() -> Option<PostgresServer> {
     match PostgresServer::start().await {
         Ok(server) => Some(server),
