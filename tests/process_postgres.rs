@@ -202,7 +202,7 @@ async fn another_clusters_database_is_refused_at_the_start() -> anyhow::Result<(
 
 /// A database that a node of another cluster has filled.
 async fn foreign_database(server: &Postgres) -> anyhow::Result<String> {
-    let name = "foreign".to_owned();
+    let name = "strangers".to_owned();
     let options = QuorumOptions {
         nodes: 1,
         stores: vec![server.create_database(&name)?],

@@ -68,8 +68,8 @@ fn type_line(line: &str, variables: &mut BTreeMap<String, String>) -> anyhow::Re
             .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
     });
     let script = match assigned {
-        Some(name) => format!("set -euo pipefail; {line}; printf %s \"${name}\""),
-        None => format!("set -euo pipefail; {line}"),
+        Some(name) => format!("set -eu; {line}; printf %s \"${name}\""),
+        None => format!("set -eu; {line}"),
     };
     let output = Command::new("bash")
         .args(["-c", &script])
@@ -171,7 +171,7 @@ async fn the_tour_works_line_by_line() -> anyhow::Result<()> {
             .get("/brokers")
             .await?
             .success()?;
-        let brokers = list.json["brokers"].as_array().context(brokers.clone())?;
+        let brokers = list.json.as_array().context(brokers.clone())?;
         let online = brokers
             .iter()
             .filter(|broker| broker["fenced"] == json!(false))
