@@ -231,6 +231,18 @@ impl Image {
     }
 }
 
+#[cfg(test)]
+impl Image {
+    /// Entries in the ways to topics: by name, and by the form in which names collide.
+    pub(crate) fn topic_index_sizes(&self) -> (usize, usize) {
+        let indexes = &self.indexes;
+        (
+            indexes.topics_by_name.len(),
+            indexes.topics_by_collision_form.len(),
+        )
+    }
+}
+
 impl PartialEq for Image {
     /// Equal rows at an equal index; what is derived from them follows.
     fn eq(&self, other: &Self) -> bool {

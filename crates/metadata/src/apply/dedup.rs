@@ -71,16 +71,14 @@ fn forget_expired(image: &mut Image) -> Vec<Change> {
 /// The answer that needs no execution: the earlier one, or that the key or the table does not allow one.
 fn remembered(image: &Image, key: &DedupKey, idempotency: &Idempotency) -> Option<Answer> {
     let now = image.log_time();
-    let row = image.dedup(key);
-    match row.filter(|entry| !entry.is_expired(now)) {
+    match image.dedup(key).filter(|entry| !entry.is_expired(now)) {
         Some(entry) if entry.fingerprint == idempotency.fingerprint => Some(Answer {
             outcome: entry.outcome.clone(),
             answered_at: Some(entry.index),
         }),
         Some(entry) => Some(refusal(key_reused(entry))),
-        None if row.is_none() && image.counts().dedup_entries >= DEDUP_ENTRIES_MAX => {
-            Some(refusal(table_full(key)))
-        }
+        // Not full if any row had expired: one was cleared away just now.
+        None if image.counts().dedup_entries >= DEDUP_ENTRIES_MAX => Some(refusal(table_full(key))),
         None => None,
     }
 }

@@ -1,11 +1,13 @@
 //! Round trips and refusals of snapshot content.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::{Reader, SnapshotError, write};
 use crate::encoding::DecodeError;
 use crate::image::Image;
 use crate::tests::fixtures::{World, create, register};
+use crate::{Change, Partition, PartitionId, Topic, TopicId};
 
 fn world() -> World {
     let mut world = World::with_brokers(3);
@@ -155,6 +157,58 @@ fn records_out_of_order_missing_or_repeated_are_refused() {
         message.starts_with("snapshot record 3 at byte"),
         "{message}"
     );
+}
+
+#[test]
+fn bytes_behind_the_end_are_refused() {
+    let mut bytes = content(&world().image);
+    bytes.push(5);
+    let error = read(&[&bytes]).unwrap_err();
+    assert!(matches!(error, SnapshotError::Truncated { .. }), "{error}");
+}
+
+#[test]
+fn topics_and_partitions_must_fit_each_other() {
+    let world = world();
+    let refused = |change: Change| {
+        let mut image = world.image.clone();
+        image.absorb(&change);
+        let error = read(&[&content(&image)]).unwrap_err();
+        assert!(matches!(error, SnapshotError::Order { .. }), "{error}");
+    };
+    let topic = world.topic("orders");
+    let partition = world.partition("orders", 19);
+    let moved = |topic_id, id| Partition {
+        topic_id,
+        partition_id: PartitionId(id),
+        ..Partition::clone(&partition)
+    };
+    refused(Change::PutPartition(Arc::new(moved(topic.id, 20))));
+    refused(Change::PutPartition(Arc::new(moved(TopicId::default(), 0))));
+    refused(Change::DeletePartitions(topic.id));
+    let larger = Topic {
+        partition_count: 21,
+        ..Topic::clone(&topic)
+    };
+    refused(Change::PutTopic(Arc::new(larger)));
+}
+
+#[test]
+fn a_partition_too_many_does_not_make_up_for_a_missing_one() {
+    let world = world();
+    let mut image = world.image.clone();
+    let topic = world.topic("a.b");
+    let row = Partition {
+        partition_id: PartitionId(3),
+        ..Partition::clone(&world.partition("a.b", 2))
+    };
+    image.absorb(&Change::DeletePartitions(topic.id));
+    for id in [0, 1] {
+        image.absorb(&Change::PutPartition(world.partition("a.b", id)));
+    }
+    image.absorb(&Change::PutPartition(Arc::new(row)));
+    let error = read(&[&content(&image)]).unwrap_err();
+    assert!(error.to_string().contains("belongs to no topic"), "{error}");
 }
 
 #[test]

@@ -129,3 +129,17 @@ fn a_new_run_begins_with_a_fresh_timeout() {
     assert_eq!(silent(&sessions, 16, &world), Vec::<u32>::new());
     assert_eq!(silent(&sessions, 17, &world), [1]);
 }
+
+#[test]
+fn the_silence_of_an_older_run_is_not_that_of_the_new_one() {
+    let mut world = World::with_brokers(1);
+    let sessions = Sessions::new(TIMEOUT, 0, &world.image);
+    world.fence(1);
+    let run = RegisterBroker {
+        incarnation: None,
+        ..registration(1)
+    };
+    world.expect(Command::RegisterBroker(run));
+    world.unfence(1);
+    assert_eq!(silent(&sessions, 9, &world), Vec::<u32>::new());
+}

@@ -337,6 +337,11 @@ fn check_image(image: &Image) {
         assert_eq!(image.topic_by_name(&topic.name), Some(topic));
         assert_eq!(image.colliding_topic(&topic.name), Some(topic));
     }
+    let colliding = image.topics().filter(|topic| topic.name.can_collide());
+    assert_eq!(
+        image.topic_index_sizes(),
+        (image.counts().topics, colliding.count())
+    );
     let offline = image.partitions().filter(|row| row.leader.is_none());
     assert!(image.offline_partitions().eq(offline));
     assert!(
