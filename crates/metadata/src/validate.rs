@@ -37,28 +37,34 @@ pub fn check(command: &Command) -> Result<(), Rejection> {
 /// # Errors
 /// `INVALID_PARTITIONS`, `INVALID_REPLICATION_FACTOR`.
 pub fn check_size(partitions: u32, replication_factor: u32) -> Result<(), Rejection> {
+    check_size_of(
+        ["numPartitions", "replicationFactor"],
+        partitions,
+        replication_factor,
+    )
+}
+
+/// Checks the two numbers; the fields are those that the caller gave them by.
+fn check_size_of(
+    [partitions_field, factor_field]: [&str; 2],
+    partitions: u32,
+    replication_factor: u32,
+) -> Result<(), Rejection> {
     if !(1..=PARTITIONS_PER_COMMAND_MAX).contains(&partitions) {
         let rule = format!("one command creates 1 to {PARTITIONS_PER_COMMAND_MAX} partitions");
         let code = RejectionCode::InvalidPartitions;
-        return Err(Rejection::new(code, "numPartitions", partitions, &rule));
+        return Err(Rejection::new(code, partitions_field, partitions, &rule));
     }
-    let code = RejectionCode::InvalidReplicationFactor;
+    let refuse = |rule: &str| {
+        let code = RejectionCode::InvalidReplicationFactor;
+        Err(Rejection::new(code, factor_field, replication_factor, rule))
+    };
     if replication_factor == 0 {
-        let rule = "a partition has at least 1 replica";
-        return Err(Rejection::new(
-            code,
-            "replicationFactor",
-            replication_factor,
-            rule,
-        ));
+        return refuse("a partition has at least 1 replica");
     }
     if partitions.saturating_mul(replication_factor) > REPLICAS_PER_COMMAND_MAX {
-        let rule = format!("one command creates at most {REPLICAS_PER_COMMAND_MAX} replicas");
-        return Err(Rejection::new(
-            code,
-            "replicationFactor",
-            replication_factor,
-            &rule,
+        return refuse(&format!(
+            "one command creates at most {REPLICAS_PER_COMMAND_MAX} replicas"
         ));
     }
     Ok(())
@@ -82,17 +88,18 @@ fn check_create(create: &CreateTopic) -> Result<(), Rejection> {
 /// Every partition has the same number of replicas, at least one, on different brokers.
 fn check_assigned(assigned: &[Vec<BrokerId>]) -> Result<(), Rejection> {
     let factor = assigned.first().map_or(1, Vec::len);
-    check_size(count(assigned.len()), count(factor))?;
+    let field = "assignments";
+    check_size_of([field; 2], count(assigned.len()), count(factor))?;
     let code = RejectionCode::InvalidReplicaAssignment;
     for (partition, replicas) in assigned.iter().enumerate() {
         if replicas.len() != factor {
             let value = format!("{} replicas for partition {partition}", replicas.len());
             let rule = format!("every partition has as many replicas as the first one, {factor}");
-            return Err(Rejection::new(code, "assignment", value, &rule));
+            return Err(Rejection::new(code, field, value, &rule));
         }
         if let Some(broker) = twice(replicas.iter().copied()) {
             let rule = format!("the broker appears twice in partition {partition}");
-            return Err(Rejection::new(code, "assignment", broker, &rule));
+            return Err(Rejection::new(code, field, broker, &rule));
         }
     }
     Ok(())
@@ -103,7 +110,7 @@ fn check_isr(update: &UpdatePartition) -> Result<(), Rejection> {
     if update.new_isr.is_empty() {
         return Err(Rejection::new(
             code,
-            "newIsr",
+            "isr",
             "[]",
             "it has at least one member, the leader",
         ));
@@ -111,7 +118,7 @@ fn check_isr(update: &UpdatePartition) -> Result<(), Rejection> {
     twice(update.new_isr.iter().map(|member| member.broker_id)).map_or(Ok(()), |broker| {
         Err(Rejection::new(
             code,
-            "newIsr",
+            "isr",
             broker,
             "the broker appears twice",
         ))

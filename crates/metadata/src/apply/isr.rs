@@ -105,7 +105,7 @@ fn check_members(partition: &Partition, update: &UpdatePartition) -> Result<(), 
         .find(|member| !partition.is_replica(member.broker_id));
     if let Some(member) = stranger {
         let rule = format!("the replicas are {}", list(&partition.replicas));
-        return Err(invalid("newIsr", member.broker_id, &rule));
+        return Err(invalid("isr", member.broker_id, &rule));
     }
     let leads = |member: &IsrMember| Some(member.broker_id) == partition.leader;
     if update.new_isr.iter().any(leads) {
@@ -117,7 +117,7 @@ fn check_members(partition: &Partition, update: &UpdatePartition) -> Result<(), 
         .map(|member| member.broker_id)
         .collect();
     let rule = format!("it must contain the leader, {}", update.broker_id);
-    Err(invalid("newIsr", list(&members), &rule))
+    Err(invalid("isr", list(&members), &rule))
 }
 
 /// A leader that recovers is alone in the ISR, and what is recovered stays so until the next unclean election.
@@ -141,7 +141,7 @@ fn check_eligible(image: &Image, member: &IsrMember) -> Result<(), Rejection> {
     let refuse = |rule: &str| {
         Err(Rejection::new(
             RejectionCode::IneligibleReplica,
-            "newIsr",
+            "isr",
             member.broker_id,
             rule,
         ))

@@ -106,7 +106,7 @@ fn check_registered(image: &Image, assigned: &[Vec<BrokerId>]) -> Result<(), Rej
         let rule = "no broker of that number is registered";
         Err(Rejection::new(
             RejectionCode::InvalidReplicaAssignment,
-            "assignment",
+            "assignments",
             broker,
             rule,
         ))
@@ -145,7 +145,7 @@ fn new_partition(
             replicas.iter().map(|broker| broker.0).collect::<Vec<_>>()
         );
         let code = RejectionCode::InvalidReplicaAssignment;
-        return Err(Rejection::new(code, "assignment", given, &rule));
+        return Err(Rejection::new(code, "assignments", given, &rule));
     }
     Ok(Partition {
         topic_id: create.topic_id,

@@ -106,10 +106,10 @@ fn only_the_leader_with_its_present_registration_may_ask() {
 
 #[test]
 fn the_isr_is_a_subset_of_the_replicas_with_the_leader_in_it() {
-    refused(|p| p.new_isr = vec![], InvalidRequest, "newIsr");
-    refused(|p| p.new_isr = vec![member(2)], InvalidRequest, "newIsr");
-    refused(|p| p.new_isr.push(member(1)), InvalidRequest, "newIsr");
-    refused(|p| p.new_isr.push(member(4)), InvalidRequest, "newIsr");
+    refused(|p| p.new_isr = vec![], InvalidRequest, "isr");
+    refused(|p| p.new_isr = vec![member(2)], InvalidRequest, "isr");
+    refused(|p| p.new_isr.push(member(1)), InvalidRequest, "isr");
+    refused(|p| p.new_isr.push(member(4)), InvalidRequest, "isr");
 }
 
 #[test]
@@ -131,18 +131,14 @@ fn fenced_brokers_and_older_registrations_are_not_eligible() {
     let mut world = world();
     world.fence(3);
     let proposal = world.isr_proposal("orders", 0, &[1, 2, 3]);
-    world.expect_refusal(
-        Command::UpdatePartition(proposal),
-        IneligibleReplica,
-        "newIsr",
-    );
+    world.expect_refusal(Command::UpdatePartition(proposal), IneligibleReplica, "isr");
 
     let mut proposal = world.isr_proposal("orders", 0, &[1, 2]);
     proposal.new_isr[1].broker_epoch = Some(BrokerEpoch(1));
     world.expect_refusal(
         Command::UpdatePartition(proposal.clone()),
         IneligibleReplica,
-        "newIsr",
+        "isr",
     );
     proposal.new_isr[1].broker_epoch = Some(world.broker(2).epoch);
     world.expect(Command::UpdatePartition(proposal));

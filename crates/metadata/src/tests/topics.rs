@@ -184,14 +184,14 @@ fn without_a_live_broker_no_topic_is_created() {
 fn impossible_assignments_are_refused() {
     let mut world = World::with_brokers(3);
     let code = InvalidReplicaAssignment;
-    world.expect_refusal(assigned("orders", &[&[1, 1]]), code, "assignment");
-    world.expect_refusal(assigned("orders", &[&[1, 2], &[1]]), code, "assignment");
-    world.expect_refusal(assigned("orders", &[&[1, 9]]), code, "assignment");
-    world.expect_refusal(assigned("orders", &[]), InvalidPartitions, "numPartitions");
+    world.expect_refusal(assigned("orders", &[&[1, 1]]), code, "assignments");
+    world.expect_refusal(assigned("orders", &[&[1, 2], &[1]]), code, "assignments");
+    world.expect_refusal(assigned("orders", &[&[1, 9]]), code, "assignments");
+    world.expect_refusal(assigned("orders", &[]), InvalidPartitions, "assignments");
     world.expect_refusal(
         assigned("orders", &[&[]]),
         InvalidReplicationFactor,
-        "replicationFactor",
+        "assignments",
     );
 }
 
