@@ -176,7 +176,7 @@ fn without_a_live_broker_no_topic_is_created() {
     world.expect_refusal(
         assigned("orders", &[&[1]]),
         InvalidReplicaAssignment,
-        "assignment",
+        "assignments",
     );
 }
 
