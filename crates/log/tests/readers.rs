@@ -3,9 +3,15 @@
 
 mod support;
 
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use dmq_log::{DataDir, FileDisk, Log, LogOptions, LogReader, ReadError};
+use dmq_log::sim::{SimDisk, SimFile, SimLock};
+use dmq_log::{
+    Access, DataDir, DirEntry, Disk, DiskFile, FileDisk, Log, LogOptions, LogReader, ReadError,
+};
 use dmq_raft::{EntryKind, LogIndex, Persist, Term};
 use support::*;
 
@@ -133,4 +139,124 @@ fn a_reader_outlives_the_log() {
             .len(),
         5
     );
+}
+
+/// A disk on which something happens in the middle of the next read.
+#[derive(Clone)]
+struct HookedDisk {
+    disk: SimDisk,
+    hook: Hook,
+}
+
+type Hook = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+struct HookedFile {
+    file: SimFile,
+    hook: Hook,
+}
+
+impl Disk for HookedDisk {
+    type File = HookedFile;
+    type Lock = SimLock;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_dir(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.disk.list(dir)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<HookedFile> {
+        Ok(HookedFile {
+            file: self.disk.open(path, access)?,
+            hook: Arc::clone(&self.hook),
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<SimLock>> {
+        self.disk.lock(path)
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        self.disk.is_locked(path)
+    }
+
+    fn available_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.available_bytes(dir)
+    }
+
+    fn random(&self) -> io::Result<u64> {
+        self.disk.random()
+    }
+}
+
+impl DiskFile for HookedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let hook = self.hook.lock().unwrap().take();
+        if let Some(happens) = hook {
+            happens();
+        }
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
+        self.file.set_len(len_bytes)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}
+
+/// The writer purges a segment and writes another one over it between a reader's look at the index and its
+/// read: the reader must not take the new bytes for damage, nor for the old entries.
+#[test]
+fn a_segment_that_is_recycled_under_a_reader_is_compacted_and_not_corrupt() {
+    let disk = HookedDisk {
+        disk: formatted(SEGMENT_BYTES),
+        hook: Hook::default(),
+    };
+    let (log, _) = open(&disk, root()).unwrap_or_else(|error| panic!("{error:?}"));
+    let log = Arc::new(Mutex::new(log));
+    log.lock()
+        .unwrap()
+        .append(&[commands(1, 3, 1, 100)])
+        .unwrap();
+    let reader = log.lock().unwrap().reader();
+    let recycle = {
+        let log = Arc::clone(&log);
+        move || {
+            let mut log = log.lock().unwrap();
+            for index in 4..40 {
+                log.append(&[commands(index, index, 1, 3000)]).unwrap();
+                log.purge(LogIndex(index)).unwrap();
+            }
+        }
+    };
+    *disk.hook.lock().unwrap() = Some(Box::new(recycle));
+    let read = reader.read(LogIndex(1)..=LogIndex(3), usize::MAX);
+    let start = reader.start();
+    assert!(start.index > LogIndex(30));
+    assert_eq!(read, Err(ReadError::Compacted { start }));
 }
