@@ -1,4 +1,4 @@
--- Writes the rows of a batch or of a chunk of an image. $1 to $10 are JSON arrays. Deletes come first.
+-- Deletes rows of every kind, then writes all but partitions. $1 to $10 are JSON arrays.
 -- jsonb_each parses an array once; json_each would have every row parsed again for each column.
 -- ($n, not ?n: the driver counts the gaps that ?n leaves in one statement as parameters of the next.)
 DELETE FROM topic_configs WHERE topic_id IN (SELECT value FROM jsonb_each($1));
@@ -22,18 +22,6 @@ ON CONFLICT (topic_id) DO UPDATE SET
 INSERT INTO topic_configs (topic_id, name, value)
 SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each($7) WHERE true
 ON CONFLICT (topic_id, name) DO UPDATE SET value = excluded.value;
-
-INSERT INTO partitions
-    (topic_id, partition_id, replicas, isr, leader, leader_epoch, partition_epoch, recovering)
-SELECT value ->> 0, value ->> 1, value -> 2, value -> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-FROM jsonb_each($8) WHERE true
-ON CONFLICT (topic_id, partition_id) DO UPDATE SET
-    replicas = excluded.replicas,
-    isr = excluded.isr,
-    leader = excluded.leader,
-    leader_epoch = excluded.leader_epoch,
-    partition_epoch = excluded.partition_epoch,
-    recovering = excluded.recovering;
 
 INSERT INTO brokers
     (broker_id, broker_epoch, incarnation_id, host, port, rack, fenced, registered_at_ms, registered_index)
