@@ -146,7 +146,8 @@ pub enum DriverOutput {
     HoldImage,
     /// To the snapshot thread: write this image; it is within the durable log. `SnapshotWritten` ends it.
     WriteSnapshot(HeldImage),
-    /// To the projector feed: entries up to here are durable on this node.
+    /// To the projector feed: entries up to here are durable on this node. Falls when uncommitted entries
+    /// are cut, before anything that takes their place is handed to the applier.
     Durable(LogIndex),
     /// To the waiting request.
     Answer(Ticket, Answer),
@@ -381,7 +382,7 @@ pub struct ReportRow {
 pub enum FeedInput {
     /// The store was opened and its position judged (the matrix of DESIGN 6.4).
     Start(FeedStart),
-    /// Entries up to here are durable on this node.
+    /// Entries up to here are durable on this node; may fall.
     Durable(LogIndex),
     /// Applied entries, in order, and the view after the last of them.
     Changes {

@@ -6,7 +6,7 @@ mod shell;
 use dmq_metadata::{FeatureLevel, StateHash};
 use dmq_raft::{LogIndex, NodeId, Role};
 use dmq_replica::{
-    Ack, AlarmKind, Answer, DriverInput, ExitReason, HashNote, MemberReport, ReportRow,
+    Ack, AlarmKind, Answer, DriverInput, ExitReason, FeedInput, HashNote, MemberReport, ReportRow,
     RequestError, Ticket,
 };
 use shell::Shell;
@@ -262,4 +262,38 @@ fn only_a_majority_makes_a_member_corrupt_and_a_corrupt_controller_hands_over_fi
         shell.leader().is_some_and(|leader| leader != 0),
         "it handed over first"
     );
+}
+
+/// Found by the simulator (seed 1145): the projector wrote an entry that was committed, but not durable on
+/// this node, because another entry had been durable at its index before it was cut.
+#[test]
+fn a_truncation_lowers_the_durable_index_before_its_replacement_is_applied() {
+    let mut shell = Shell::born(3, |_| ());
+    let common = shell.status(0).last.index;
+    shell.isolate(0);
+    for broker in 1..=3 {
+        shell.write(0, broker, Ack::Applied);
+    }
+    assert_eq!(shell.status(0).durable.0, common.0 + 3);
+    shell.until("a new controller", |shell| {
+        (1..3).any(|node| shell.status(node).role == Role::Leader)
+    });
+    let leader = (1..3)
+        .find(|node| shell.status(*node).role == Role::Leader)
+        .unwrap();
+    shell.write(leader, 7, Ack::Applied);
+    shell.nodes[0].log_held = true;
+    shell.nodes[0].feed.clear();
+    shell.cut.clear();
+    shell.until("the new entries are applied", |shell| {
+        shell.status(0).applied.index > common
+    });
+    let mut durable = None;
+    for input in &shell.nodes[0].feed {
+        match input {
+            FeedInput::Durable(index) => durable = Some(*index),
+            FeedInput::Changes { .. } => assert_eq!(durable, Some(common)),
+            other => panic!("{other:?}"),
+        }
+    }
 }

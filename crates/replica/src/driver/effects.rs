@@ -67,6 +67,9 @@ impl Driver {
             self.cache.truncate_from(from);
         }
         self.cache.append(&persist.entries);
+        // What was durable and is cut must not count for what takes its place (DESIGN 6.3): the projector
+        // hears of it before any of that can be applied.
+        self.note_durable();
         self.out.push(DriverOutput::Persist(persist));
     }
 
@@ -136,14 +139,14 @@ impl Driver {
         }
     }
 
-    /// Tells the projector how far the log is durable here, and lets the cache forget.
+    /// Tells the projector how far the log is durable here, up or down, and lets the cache forget.
     pub(super) fn note_durable(&mut self) {
         let durable = self.raft.durable();
         self.cache.evict(durable);
-        if durable > self.durable {
+        if durable != self.durable {
+            self.durable = durable;
             self.out.push(DriverOutput::Durable(durable));
         }
-        self.durable = durable;
     }
 
     fn role_changed(&mut self, role: RoleChange) {

@@ -92,7 +92,7 @@ impl ProjectorFeed {
     pub fn handle(&mut self, input: FeedInput) {
         match input {
             FeedInput::Start(start) => self.start(start),
-            FeedInput::Durable(index) => self.durable = self.durable.max(index),
+            FeedInput::Durable(index) => self.durable = index,
             FeedInput::Changes { sets, view } => self.changes(sets, view),
             FeedInput::Replaced(view) => self.replaced(view),
             FeedInput::Stored(result) => self.stored(result),

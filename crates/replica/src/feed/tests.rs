@@ -91,6 +91,25 @@ fn batches_follow_each_other_and_never_pass_the_durable_index() {
 }
 
 #[test]
+fn entries_that_replace_cut_ones_wait_until_they_are_durable_themselves() {
+    let mut feed = ProjectorFeed::new(view(0));
+    resume(&mut feed, 0);
+    durable(&mut feed, 4);
+    changes(&mut feed, 1..=2);
+    assert_eq!(work(&mut feed), "1..=2");
+    done(&mut feed);
+    durable(&mut feed, 2);
+    changes(&mut feed, 3..=4);
+    assert_eq!(
+        work(&mut feed),
+        "nothing",
+        "3 and 4 were durable with other content"
+    );
+    durable(&mut feed, 3);
+    assert_eq!(work(&mut feed), "3..=3");
+}
+
+#[test]
 fn a_store_ahead_of_the_image_gets_only_what_it_does_not_have() {
     let mut feed = ProjectorFeed::new(view(0));
     durable(&mut feed, 10);

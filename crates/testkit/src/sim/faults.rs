@@ -83,6 +83,9 @@ impl World {
             1 => Survivors::All,
             _ => Survivors::Seeded(self.rng.next()),
         };
+        self.tell(node, || {
+            format!("loses power, of unsynced data survive: {survivors:?}")
+        });
         self.nodes[node].disk.crash(survivors);
         self.bury(node);
     }
@@ -99,6 +102,7 @@ impl World {
 
     /// A process is gone: connections break, and it is started again some time later.
     pub(super) fn bury(&mut self, node: usize) {
+        self.tell(node, || "is gone".into());
         self.nodes[node].disk.kill();
         self.nodes[node].paused_until = 0;
         self.nodes[node].database.break_lock();

@@ -1,6 +1,6 @@
 //! The parts at work: each takes what its queue holds, or a part of it, at a moment that the schedule picks.
 
-use dmq_raft::{LogIndex, Message};
+use dmq_raft::{LogIndex, Message, MessageBody};
 use dmq_replica::{
     Alarm, AlarmKind, Answer, ApplierInput, ApplierOutput, ApplierStop, DriverInput, DriverOutput,
     ExitReason, FeedInput, LogInput, PinError, RequestError, Ticket, fill, write_snapshot,
@@ -98,6 +98,7 @@ impl World {
     }
 
     fn route(&mut self, node: usize, output: DriverOutput) -> Result<(), Violation> {
+        self.tell(node, || summary(&output));
         match output {
             DriverOutput::Persist(persist) => {
                 self.history.appended(&persist.entries);
@@ -215,6 +216,7 @@ impl World {
         };
         let inputs: Vec<_> = process.log_inbox.drain(..count).collect();
         let outputs = process.writer.run(inputs);
+        self.tell(node, || format!("log {outputs:?}"));
         if count < waiting {
             self.wake(node, Part::Log);
         }
@@ -337,6 +339,45 @@ impl World {
             }
             reason => Err(format!("node {node} exits: {reason:?}")),
         }
+    }
+}
+
+/// An output on one line; entries and images are only named.
+fn summary(output: &DriverOutput) -> String {
+    match output {
+        DriverOutput::Persist(persist) => {
+            let ids: Vec<_> = persist
+                .entries
+                .iter()
+                .map(|entry| entry.id().to_string())
+                .collect();
+            let start = persist.start.as_ref().map(|start| start.last.to_string());
+            format!(
+                "persist {} {:?} start {start:?} truncate {:?} entries {}",
+                persist.io.0,
+                persist.hard_state,
+                persist.truncate_from,
+                ids.join(" ")
+            )
+        }
+        DriverOutput::Apply(committed) => format!("apply {:?}", committed.range),
+        DriverOutput::WriteSnapshot(held) => format!("write snapshot {}", held.last),
+        DriverOutput::Send(message) => match &message.body {
+            MessageBody::Append {
+                seq,
+                prev,
+                last,
+                commit,
+                ..
+            } => {
+                format!(
+                    "to {} append {seq} {prev}..{last} commit {commit}",
+                    message.to.node
+                )
+            }
+            body => format!("to {} in {} {body:?}", message.to.node, message.term),
+        },
+        other => format!("{other:?}"),
     }
 }
 

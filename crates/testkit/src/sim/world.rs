@@ -111,6 +111,8 @@ pub(super) struct World {
     pub(super) faults: Faults,
     trace: u64,
     steps: u64,
+    /// Tell what happens on standard error: `DMQ_SIM_TRACE=1`, to study one seed.
+    talkative: bool,
 }
 
 impl World {
@@ -147,6 +149,7 @@ impl World {
             faults: Faults::default(),
             trace: 0xcbf2_9ce4_8422_2325,
             steps: 0,
+            talkative: std::env::var_os("DMQ_SIM_TRACE").is_some(),
             params,
         };
         world.begin()?;
@@ -203,6 +206,19 @@ impl World {
         }
         self.now = end;
         Ok(until(self))
+    }
+
+    /// Tells what happens at a node, if somebody listens.
+    #[expect(clippy::print_stderr, reason = "asked for, to study one seed")]
+    pub(super) fn tell(&self, node: usize, what: impl FnOnce() -> String) {
+        if self.talkative {
+            eprintln!(
+                "{:>10} node {node}.{} {}",
+                self.now,
+                self.nodes[node].life,
+                what()
+            );
+        }
     }
 
     /// The trace: equal for equal seeds, whatever the machine.
@@ -280,6 +296,7 @@ impl World {
             }
             return Err(format!("node {node} does not start: {error}"));
         }
+        self.tell(node, || "starts".into());
         let life = self.nodes[node].life;
         let first = self.rng.between(0, 10 * MS);
         self.after(first, Event::Tick(node, life));
