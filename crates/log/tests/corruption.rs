@@ -339,10 +339,12 @@ fn a_frame_in_a_payload_is_not_taken_for_one() {
     let (mut log, _) = open_sim(&disk);
     let bytes = disk.contents(&segments(&disk)[0]).unwrap();
     log.append(&[commands(1, 1, 1, 10)]).unwrap();
-    // A client that knows the format but not the seed: frames at every boundary, with a wrong checksum,
-    // that call everything durable.
+    // A client that knows the format but not the seed: frames at every boundary that call everything
+    // durable, with the checksum that they would have without the seed.
     let mut forged = bytes[4096..8192].to_vec();
     forged[16..32].fill(0x7f);
+    let checksum = crc32c::crc32c(&forged[..60]).to_le_bytes();
+    forged[60..64].copy_from_slice(&checksum);
     let mut entry = command(2, 1, 0);
     entry.payload = [vec![0; 4096 - 64 - 24], forged.clone(), forged]
         .concat()
@@ -364,4 +366,34 @@ fn a_frame_in_a_payload_is_not_taken_for_one() {
         LogIndex(1),
         "torn, hence cut, and not refused"
     );
+}
+
+/// A disk that gives back a frame of another history, whole and in the right place: its number and checksums are
+/// good, but it does not follow the frame before it.
+#[test]
+fn a_frame_that_does_not_follow_the_one_before_is_refused() {
+    let disk = formatted(64 << 10);
+    open_sim(&disk);
+    disk.kill();
+    let write = |disk: &SimDisk, len: usize| {
+        let (mut log, _) = open_sim(disk);
+        log.append(&[commands(1, 1, 1, len)]).unwrap();
+        log.append(&[commands(2, 2, 1, 10)]).unwrap();
+        log.close().unwrap();
+    };
+    let other = disk.fork();
+    write(&disk, 10);
+    write(&other, 11);
+    let path = segments(&disk)[0].clone();
+    let second = last_frame(&disk);
+    assert_eq!(second, last_frame(&other));
+    let stranger = other.contents(&path).unwrap()[second..second + 4096].to_vec();
+    disk.kill();
+    disk.damage(&path, |bytes| {
+        bytes[second..second + 4096].copy_from_slice(&stranger)
+    });
+    let Fate::Refused(corruption) = fate(&disk, &Model::default()) else {
+        panic!("not noticed")
+    };
+    assert_eq!((corruption.file, corruption.offset), (path, second as u64));
 }
