@@ -390,7 +390,7 @@ fn a_frame_that_does_not_follow_the_one_before_is_refused() {
     let stranger = other.contents(&path).unwrap()[second..second + 4096].to_vec();
     disk.kill();
     disk.damage(&path, |bytes| {
-        bytes[second..second + 4096].copy_from_slice(&stranger)
+        bytes[second..second + 4096].copy_from_slice(&stranger);
     });
     let Fate::Refused(corruption) = fate(&disk, &Model::default()) else {
         panic!("not noticed")
