@@ -1,14 +1,15 @@
 //! Messages made by hand: what a confused, late or hostile sender may say.
 
 use bytes::Bytes;
-use dmq_raft::{Entry, EntryId, EntryKind, LogIndex, Message, MessageBody, Term};
+use dmq_raft::{Configuration, Entry, EntryId, EntryKind, LogIndex, Message, MessageBody, Term};
 
 use super::command::Line;
 use super::node::member;
 use super::world::World;
 
 /// `inject append from=1 to=2 term=3 seq=1 prev=4@2 entries=5@2,6@3 commit=4`, and other kinds. A
-/// directory other than the present one: `from-life=2`, `to-life=2`.
+/// directory other than the present one: `from-life=2`, `to-life=2`. Among the entries `6@3!` is an
+/// undecodable configuration, `6@3~1+2` one of voters 1 and 2.
 pub(crate) fn run(world: &mut World, line: &Line<'_>) {
     let side = |key: &str, life: &str| {
         let id = line
@@ -48,6 +49,10 @@ fn body(world: &mut World, line: &Line<'_>) -> MessageBody {
             transfer: false,
         },
         "vote-reply" => MessageBody::VoteReply { granted: true },
+        "heartbeat-reply" => MessageBody::HeartbeatReply {
+            round: number("round"),
+            stopping: false,
+        },
         "heartbeat" => MessageBody::Heartbeat {
             round: number("round"),
             commit: index("commit"),
@@ -90,18 +95,23 @@ fn body(world: &mut World, line: &Line<'_>) -> MessageBody {
 fn entries(line: &Line<'_>) -> Vec<Entry> {
     let items = line.option("entries").unwrap_or("");
     let entry = |text: &str| {
-        let EntryId { term, index } = position(line, text.trim_end_matches('!'));
-        let configuration = text.ends_with('!');
-        let kind = if configuration {
-            EntryKind::Configuration
-        } else {
-            EntryKind::Command
+        let (place, voters) = text
+            .split_once('~')
+            .map_or((text, None), |(p, v)| (p, Some(v)));
+        let EntryId { term, index } = position(line, place.trim_end_matches('!'));
+        let (kind, payload) = match voters {
+            Some(voters) => (
+                EntryKind::Configuration,
+                configuration(line, voters).encode(),
+            ),
+            None if place.ends_with('!') => (EntryKind::Configuration, Bytes::from_static(b"?")),
+            None => (EntryKind::Command, Bytes::from_static(b"injected")),
         };
         Entry {
             index,
             term,
             kind,
-            payload: Bytes::from_static(b"injected"),
+            payload,
         }
     };
     items
@@ -109,6 +119,12 @@ fn entries(line: &Line<'_>) -> Vec<Entry> {
         .filter(|item| !item.is_empty())
         .map(entry)
         .collect()
+}
+
+/// `1+2+4`: these voters.
+fn configuration(line: &Line<'_>, voters: &str) -> Configuration {
+    let voters = voters.split('+').map(|id| member(line.parse(id), 1));
+    Configuration::of_voters(voters)
 }
 
 /// `4@2`: index 4 of term 2.
