@@ -9,7 +9,7 @@ pub enum Write {
     Created {
         /// Its name.
         topic: String,
-        /// The metadata index that the answer named.
+        /// The metadata index at which it was created, as the answer said.
         index: u64,
     },
     /// A change of a partition that only one client changes.

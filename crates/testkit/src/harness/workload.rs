@@ -223,7 +223,7 @@ impl Client {
         let answer = self.insist(Method::POST, "/topics", &body, count).await?;
         Ok(Write::Created {
             topic,
-            index: answer.index()?,
+            index: answer.number("createdIndex")?,
         })
     }
 
