@@ -85,5 +85,7 @@ fn obey(order: Order, children: &mut Children, picture: &mut Picture) {
         Order::Kill(node) => children.kill(node.or_else(|| picture.controller())),
         Order::Nothing | Order::Quit => Vec::new(),
     };
-    notes.into_iter().for_each(|note| picture.note(note));
+    for note in notes {
+        picture.note(note);
+    }
 }

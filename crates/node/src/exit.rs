@@ -57,8 +57,11 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with this exit code.
-    pub fn new(exit: Exit, message: impl ToString) -> Self {
-        Self { exit, message: message.to_string() }
+    pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self {
+            exit,
+            message: message.to_string(),
+        }
     }
 
     /// The end of a command whose output nobody reads any more.
@@ -67,7 +70,7 @@ impl Failure {
     }
 
     /// Something outside failed.
-    pub fn failed(message: impl ToString) -> Self {
+    pub fn failed(message: impl std::fmt::Display) -> Self {
         Self::new(Exit::Failed, message)
     }
 }

@@ -48,12 +48,12 @@ pub fn raft_directory_id(id: dmq_metadata::DirectoryId) -> dmq_raft::DirectoryId
 
 /// Reads the form that [`Incarnation`] prints: `1` for the first history, else `<number>-<16 hex digits>`.
 pub fn parse_incarnation(text: &str) -> Result<Incarnation, String> {
-    let rule = || format!("`{text}`; the rule: <number> or <number>-<hexadecimal nonce>, number at least 1");
+    let rule = || {
+        format!("`{text}`; the rule: <number> or <number>-<hexadecimal nonce>, number at least 1")
+    };
     let (number, nonce) = match text.split_once('-') {
         None => (text, 0),
-        Some((number, nonce)) => {
-            (number, u64::from_str_radix(nonce, 16).map_err(|_| rule())?)
-        }
+        Some((number, nonce)) => (number, u64::from_str_radix(nonce, 16).map_err(|_| rule())?),
     };
     match number.parse() {
         Ok(number) if number > 0 => Ok(Incarnation { number, nonce }),
@@ -67,9 +67,13 @@ mod tests {
 
     #[test]
     fn an_incarnation_is_read_as_it_is_printed() {
-        for incarnation in
-            [Incarnation::FIRST, Incarnation { number: 3, nonce: 0x00ab_cdef_0123_4567 }]
-        {
+        for incarnation in [
+            Incarnation::FIRST,
+            Incarnation {
+                number: 3,
+                nonce: 0x00ab_cdef_0123_4567,
+            },
+        ] {
             assert_eq!(parse_incarnation(&incarnation.to_string()), Ok(incarnation));
         }
     }

@@ -44,7 +44,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Err(failure) if failure.message.is_empty() => failure.exit.into(),
         Err(failure) => {
             let mut out = std::io::stderr().lock();
-            drop(std::io::Write::write_fmt(&mut out, format_args!("dmq-metadata: {failure}\n")));
+            drop(std::io::Write::write_fmt(
+                &mut out,
+                format_args!("dmq-metadata: {failure}\n"),
+            ));
             failure.exit.into()
         }
     }
@@ -53,7 +56,10 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(command: CliCommand) -> Result<(), Failure> {
     match command {
         CliCommand::Dev(args) => {
-            logging::install(&LogConfig { format: LogFormat::Human, level: "warn".to_owned() });
+            logging::install(&LogConfig {
+                format: LogFormat::Human,
+                level: "warn".to_owned(),
+            });
             on_runtime(dev::run(args))
         }
         CliCommand::Serve(args) => serve(args),
@@ -69,8 +75,15 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let sources = Sources::of_process(args.config, args.keys.0);
     let config = config::load(&sources)?;
     logging::install(&config.log);
-    let ServeArgs { bootstrap, stop_when_stdin_closes, .. } = args;
-    let options = node::ServeOptions { bootstrap, stop_when_stdin_closes };
+    let ServeArgs {
+        bootstrap,
+        stop_when_stdin_closes,
+        ..
+    } = args;
+    let options = node::ServeOptions {
+        bootstrap,
+        stop_when_stdin_closes,
+    };
     on_runtime(node::serve(config, sources, options))
 }
 

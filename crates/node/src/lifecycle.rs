@@ -53,7 +53,6 @@ impl Bootstrap {
         while self.handle.status().state == NodeState::Uninitialized {
             tokio::time::sleep(LOOK_INTERVAL).await;
             match self.look() {
-                Seen::Incomplete => {}
                 Seen::AllEmpty(voters) => self.initialize(voters).await,
                 Seen::Exists if !told => {
                     told = true;
@@ -61,7 +60,7 @@ impl Bootstrap {
                         "this node is empty, but the quorum exists: it is not bootstrapped again"
                     );
                 }
-                Seen::Exists => {}
+                Seen::Exists | Seen::Incomplete => {}
             }
         }
     }
@@ -69,9 +68,15 @@ impl Bootstrap {
     fn look(&self) -> Seen {
         let peer = |node: &NodeId| {
             let node = raft_node_id(*node);
-            self.book.heard(node).filter(|_| self.links.is_connected(node))
+            self.book
+                .heard(node)
+                .filter(|_| self.links.is_connected(node))
         };
-        let peers = self.nodes.iter().filter(|node| **node != self.own.node()).map(peer);
+        let peers = self
+            .nodes
+            .iter()
+            .filter(|node| **node != self.own.node())
+            .map(peer);
         judge(&self.own, peers)
     }
 
@@ -93,26 +98,45 @@ impl Bootstrap {
 
 /// Decides from what the peers said of themselves; `None` for one that is not there.
 fn judge(own: &NodeIdentity, peers: impl Iterator<Item = Option<PeerInfo>>) -> Seen {
-    let mut voters = vec![Voter { id: own.node(), directory: own.directory() }];
+    let mut voters = vec![Voter {
+        id: own.node(),
+        directory: own.directory(),
+    }];
     let mut complete = true;
     for peer in peers {
         match peer {
-            Some(PeerInfo { initialized: Some(true), .. }) => return Seen::Exists,
-            Some(PeerInfo { initialized: Some(false), member, .. }) => voters.push(Voter {
+            Some(PeerInfo {
+                initialized: Some(true),
+                ..
+            }) => return Seen::Exists,
+            Some(PeerInfo {
+                initialized: Some(false),
+                member,
+                ..
+            }) => voters.push(Voter {
                 id: crate::identity::node_id(member.node),
                 directory: directory_id(member.directory),
             }),
-            Some(PeerInfo { initialized: None, .. }) | None => complete = false,
+            Some(PeerInfo {
+                initialized: None, ..
+            })
+            | None => complete = false,
         }
     }
     voters.sort_unstable();
-    if complete { Seen::AllEmpty(voters) } else { Seen::Incomplete }
+    if complete {
+        Seen::AllEmpty(voters)
+    } else {
+        Seen::Incomplete
+    }
 }
 
 /// Reads the address book again whenever the configuration file changes (DESIGN 6.1). A file that has
 /// become invalid is reported, and the addresses stay.
 pub async fn follow_address_book(sources: Sources, book: PeerBook) {
-    let Some(file) = sources.file.clone() else { return };
+    let Some(file) = sources.file.clone() else {
+        return;
+    };
     let mut seen = modified(&file).await;
     loop {
         tokio::time::sleep(ADDRESS_BOOK_INTERVAL).await;
@@ -143,43 +167,70 @@ mod tests {
     use super::*;
 
     fn member(node: u32) -> MemberId {
-        MemberId { node: dmq_raft::NodeId(node), directory: DirectoryId(u128::from(node) * 10) }
+        MemberId {
+            node: dmq_raft::NodeId(node),
+            directory: DirectoryId(u128::from(node) * 10),
+        }
     }
 
     fn own() -> NodeIdentity {
         let cluster = ClusterId::parse("dmq").unwrap();
-        NodeIdentity { cluster, incarnation: Incarnation::FIRST, member: member(1) }
+        NodeIdentity {
+            cluster,
+            incarnation: Incarnation::FIRST,
+            member: member(1),
+        }
     }
 
-    fn peer(node: u32, initialized: Option<bool>) -> Option<PeerInfo> {
+    fn peer(node: u32, initialized: Option<bool>) -> PeerInfo {
         let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
-        Some(PeerInfo { member: member(node), url: String::new(), features, initialized })
+        PeerInfo {
+            member: member(node),
+            url: String::new(),
+            features,
+            initialized,
+        }
     }
 
     #[test]
     fn all_empty_nodes_become_the_voters() {
-        let seen = judge(&own(), [peer(3, Some(false)), peer(2, Some(false))].into_iter());
-        let Seen::AllEmpty(voters) = seen else { panic!("{seen:?}") };
-        let ids: Vec<(u32, u128)> =
-            voters.iter().map(|voter| (voter.id.0, voter.directory.0.as_u128())).collect();
+        let seen = judge(
+            &own(),
+            [Some(peer(3, Some(false))), Some(peer(2, Some(false)))].into_iter(),
+        );
+        let Seen::AllEmpty(voters) = seen else {
+            panic!("{seen:?}")
+        };
+        let ids: Vec<(u32, u128)> = voters
+            .iter()
+            .map(|voter| (voter.id.0, voter.directory.0.as_u128()))
+            .collect();
         assert_eq!(ids, [(1, 10), (2, 20), (3, 30)]);
     }
 
     #[test]
     fn a_node_that_is_not_there_or_did_not_say_is_waited_for() {
-        assert_eq!(judge(&own(), [peer(2, Some(false)), None].into_iter()), Seen::Incomplete);
-        let silent = [peer(2, Some(false)), peer(3, None)];
+        assert_eq!(
+            judge(&own(), [Some(peer(2, Some(false))), None].into_iter()),
+            Seen::Incomplete
+        );
+        let silent = [Some(peer(2, Some(false))), Some(peer(3, None))];
         assert_eq!(judge(&own(), silent.into_iter()), Seen::Incomplete);
     }
 
     #[test]
     fn one_initialised_node_is_a_quorum_whoever_is_missing() {
-        assert_eq!(judge(&own(), [None, peer(3, Some(true))].into_iter()), Seen::Exists);
+        assert_eq!(
+            judge(&own(), [None, Some(peer(3, Some(true)))].into_iter()),
+            Seen::Exists
+        );
     }
 
     #[test]
     fn a_quorum_of_one_needs_nobody() {
-        assert!(matches!(judge(&own(), std::iter::empty()), Seen::AllEmpty(voters) if voters.len() == 1));
+        assert!(
+            matches!(judge(&own(), std::iter::empty()), Seen::AllEmpty(voters) if voters.len() == 1)
+        );
     }
 
     #[tokio::test]
@@ -192,7 +243,10 @@ mod tests {
             )
         };
         std::fs::write(&file, text("1000")).unwrap();
-        let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+        let sources = Sources {
+            file: Some(file.clone()),
+            ..Sources::default()
+        };
         let book = PeerBook::new(&config::load(&sources).unwrap().nodes);
         let mut addresses = book.addresses();
         let port = |book: &PeerBook| book.authority(dmq_raft::NodeId(1)).unwrap();
@@ -200,7 +254,12 @@ mod tests {
         let later = |seconds| SystemTime::now() + Duration::from_secs(seconds);
         let write = |text: String, at| {
             std::fs::write(&file, text).unwrap();
-            std::fs::File::options().write(true).open(&file).unwrap().set_modified(at).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(&file)
+                .unwrap()
+                .set_modified(at)
+                .unwrap();
         };
         // The follower may not have looked at the first file yet: change it until the change is seen.
         let mut at = 10;

@@ -22,6 +22,7 @@ use crate::handle::{
 };
 use crate::identity::{node_id, raft_directory_id, raft_node_id};
 use crate::metrics::Metrics;
+use crate::projector::Demand;
 use crate::threads::{Ask, Beat, HashRing, STUCK_AFTER};
 
 /// Initialise waits for the voters to pin; the driver gives up earlier.
@@ -31,7 +32,7 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A heartbeat is answered in the next turn.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A snapshot of a large image takes a while.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A member that runs on threads. Clones share it.
 pub struct RunningMember<D: Disk> {
@@ -47,6 +48,8 @@ pub struct RunningMember<D: Disk> {
     pub snapshots: Arc<SnapshotStore<D>>,
     /// Where proposals are timed.
     pub metrics: Arc<Metrics>,
+    /// Who waits for the projector.
+    pub demand: Demand,
     /// When the driver turned last.
     pub driver_beat: Arc<Beat>,
     /// When the log writer ended a write last.
@@ -62,6 +65,7 @@ impl<D: Disk> Clone for RunningMember<D> {
             hashes: Arc::clone(&self.hashes),
             snapshots: Arc::clone(&self.snapshots),
             metrics: Arc::clone(&self.metrics),
+            demand: self.demand.clone(),
             driver_beat: Arc::clone(&self.driver_beat),
             log_beat: Arc::clone(&self.log_beat),
         }
@@ -138,6 +142,7 @@ impl<D: Disk> Member for RunningMember<D> {
                 ack,
             })
         };
+        let _waiting = (ack == dmq_replica::Ack::Projected).then(|| self.demand.enter());
         let started = Instant::now();
         let answer = self
             .question(timeout, || RequestError::Timeout, build)

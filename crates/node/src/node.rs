@@ -55,7 +55,9 @@ pub async fn serve(config: Config, sources: Sources, options: ServeOptions) -> R
         "serving"
     );
     let ended = attend(&mut parts, &servers.rest, &options).await;
-    background.into_iter().for_each(|task| task.abort());
+    for task in background {
+        task.abort();
+    }
     servers.stop().await;
     parts.stop(&ended);
     ended.into_result()

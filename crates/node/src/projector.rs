@@ -2,6 +2,7 @@
 //! at a time. The database may be down, slow or wrong: nothing of the quorum waits for it.
 
 mod batches;
+mod demand;
 mod store_job;
 
 use std::sync::Arc;
@@ -21,13 +22,15 @@ use crate::queue::Sender;
 use crate::threads::Work;
 use store_job::{Done, Opened, StoreBox};
 
+pub use demand::{Demand, Waiting};
+
 /// First pause after the database was not reachable; doubled up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Pause between two transactions while nobody waits for them: 20 a second keep the rows of a follower
-/// fresh at a fraction of the work.
-const PACE_UNWATCHED: Duration = Duration::from_millis(50);
+/// Time between two transactions while nobody waits for them: five a second keep the rows of a follower
+/// fresh, and a page that many entries touch is written once.
+const PACE_UNWATCHED: Duration = Duration::from_millis(200);
 
 /// What the projector works with.
 pub struct ProjectorContext<D: Disk> {
@@ -45,8 +48,10 @@ pub struct ProjectorContext<D: Disk> {
     pub snapshot_index: watch::Receiver<MetadataIndex>,
     /// Where positions and health are told.
     pub driver: Sender<Work>,
-    /// Whether a client may be waiting for a transaction: this node is the controller, or is stopping.
-    pub watched: watch::Receiver<bool>,
+    /// Whether somebody waits for a transaction.
+    pub demand: Demand,
+    /// Entries up to here are durable on this node.
+    pub durable: watch::Receiver<LogIndex>,
     /// Where transactions are counted.
     pub metrics: Arc<Metrics>,
     /// The database knows of entries that the log lost: the process must end.
@@ -57,9 +62,10 @@ pub struct ProjectorContext<D: Disk> {
 pub async fn run<D: Disk>(
     context: ProjectorContext<D>,
     feed: ProjectorFeed,
-    inputs: mpsc::Receiver<FeedInput>,
-    mut durable: watch::Receiver<LogIndex>,
+    mut inputs: mpsc::Receiver<FeedInput>,
 ) {
+    let demand = context.demand.clone();
+    let mut durable = context.durable.clone();
     let mut projector = Projector {
         context: Arc::new(context),
         feed,
@@ -69,9 +75,7 @@ pub async fn run<D: Disk>(
         next_work_at: Instant::now(),
         transaction: None,
     };
-    projector.open(Duration::ZERO);
-    let mut inputs = inputs;
-    let mut watched = projector.context.watched.clone();
+    projector.open(None, Duration::ZERO);
     loop {
         let paced = projector.paced_until();
         tokio::select! {
@@ -79,12 +83,9 @@ pub async fn run<D: Disk>(
                 Some(input) => projector.take(input, &mut inputs),
                 None => return,
             },
-            Ok(()) = durable.changed() => {
-                let index = *durable.borrow_and_update();
-                projector.feed.handle(FeedInput::Durable(index));
-            }
             done = finish(&mut projector.job) => projector.done(done),
-            Ok(()) = watched.changed() => {}
+            Ok(()) = durable.changed(), if projector.is_idle() && paced.is_none() => {}
+            () = demand.arrived(), if paced.is_some() => {}
             () = wait_until(paced), if paced.is_some() => {}
         }
         projector.go_on();
@@ -134,8 +135,12 @@ impl<D: Disk> Projector<D> {
     /// Until when the next transaction is put off, if there is one to put off.
     fn paced_until(&self) -> Option<Instant> {
         let later = self.next_work_at > Instant::now();
-        (self.store.is_some() && later && !*self.context.watched.borrow())
-            .then_some(self.next_work_at)
+        (self.is_idle() && later && !self.context.demand.is_urgent()).then_some(self.next_work_at)
+    }
+
+    /// Whether the store waits for work.
+    fn is_idle(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Gives the store what the feed wants done, and the driver what has changed.
@@ -143,6 +148,8 @@ impl<D: Disk> Projector<D> {
         if self.paced_until().is_none()
             && let Some(store) = self.store.take()
         {
+            let durable = *self.context.durable.borrow();
+            self.feed.handle(FeedInput::Durable(durable));
             match self.feed.next_work() {
                 Some(work) => self.work(store, work),
                 None => self.store = Some(store),
@@ -174,26 +181,26 @@ impl<D: Disk> Projector<D> {
         });
     }
 
-    fn open(&mut self, pause: Duration) {
-        self.job = Some(store_job::open(Arc::clone(&self.context), pause));
+    fn open(&mut self, store: Option<StoreBox>, pause: Duration) {
+        self.job = Some(store_job::open(Arc::clone(&self.context), store, pause));
     }
 
     fn done(&mut self, done: Done) {
         self.count(&done);
         match done {
             Done::Opened(opened) => self.opened(opened),
-            Done::Worked(Ok(store)) => {
+            Done::Worked(store) => {
                 self.store = Some(store);
                 self.feed.handle(FeedInput::Stored(StoreResult::Done));
             }
-            Done::Worked(Err(error)) if error.retryable() => {
+            Done::Failed(store, error) if error.retryable() => {
                 tracing::warn!(%error, "the projection is interrupted");
                 self.feed.handle(FeedInput::Stored(StoreResult::Unavailable(
                     error.to_string(),
                 )));
-                self.open(RETRY_PAUSE_MIN);
+                self.open(Some(store), RETRY_PAUSE_MIN);
             }
-            Done::Worked(Err(error)) => {
+            Done::Failed(_, error) => {
                 tracing::error!(%error, "the projection stops; the quorum goes on without it");
                 self.feed
                     .handle(FeedInput::Stored(StoreResult::Stopped(error.to_string())));
@@ -204,10 +211,10 @@ impl<D: Disk> Projector<D> {
     fn count(&mut self, done: &Done) {
         let metrics = &self.context.metrics.projection;
         match (done, self.transaction.take()) {
-            (Done::Worked(Ok(_)), Some((began, entries))) => {
+            (Done::Worked(_), Some((began, entries))) => {
                 metrics.observe_batch(began.elapsed(), entries);
             }
-            (Done::Worked(Err(_)), _) => {
+            (Done::Failed(..), _) => {
                 metrics.errors.inc();
             }
             _ => {}
@@ -221,13 +228,13 @@ impl<D: Disk> Projector<D> {
                 self.store = Some(store);
                 self.feed.handle(FeedInput::Start(start));
             }
-            Opened::Unavailable(error) => {
+            Opened::Unavailable(store, error) => {
                 // The first failure is news, the ones after it are not.
                 if self.pause == RETRY_PAUSE_MIN {
                     tracing::warn!(%error, "the database is not available; trying again");
                 }
                 self.pause = (self.pause * 2).min(RETRY_PAUSE_MAX);
-                self.open(self.pause);
+                self.open(Some(store), self.pause);
             }
             Opened::Stopped(reason) => {
                 tracing::error!(

@@ -33,9 +33,22 @@ struct State<T> {
 
 /// A queue of at most `bound` items that come from outside; see [`Sender::push_always`].
 pub fn bounded<T>(bound: usize) -> (Sender<T>, Receiver<T>) {
-    let state = State { items: VecDeque::new(), reader_waits: false, closed: false };
-    let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), bound });
-    (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
+    let state = State {
+        items: VecDeque::new(),
+        reader_waits: false,
+        closed: false,
+    };
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        filled: Condvar::new(),
+        bound,
+    });
+    (
+        Sender {
+            shared: Arc::clone(&shared),
+        },
+        Receiver { shared },
+    )
 }
 
 impl<T> Sender<T> {
@@ -103,7 +116,9 @@ impl<T> Receiver<T> {
             if state.closed {
                 return false;
             }
-            let Some(wait) = remaining(deadline) else { return true };
+            let Some(wait) = remaining(deadline) else {
+                return true;
+            };
             state.reader_waits = true;
             state = self.shared.wait(state, wait);
             state.reader_waits = false;
@@ -139,8 +154,10 @@ impl<T> Shared<T> {
         state: MutexGuard<'a, State<T>>,
         wait: Duration,
     ) -> MutexGuard<'a, State<T>> {
-        let (state, _) =
-            self.filled.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self
+            .filled
+            .wait_timeout(state, wait)
+            .unwrap_or_else(PoisonError::into_inner);
         state
     }
 }
@@ -148,7 +165,7 @@ impl<T> Shared<T> {
 /// Time until the deadline; `None` once it has passed. Without a deadline: a long while.
 fn remaining(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
-        None => Some(Duration::from_secs(3600)),
+        None => Some(Duration::from_hours(1)),
         Some(deadline) => {
             let left = deadline.saturating_duration_since(Instant::now());
             (!left.is_zero()).then_some(left)
@@ -158,13 +175,17 @@ fn remaining(deadline: Option<Instant>) -> Option<Duration> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
 impl<T> std::fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

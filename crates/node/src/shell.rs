@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::handle::NodeStatus;
 use crate::metrics::Metrics;
 use crate::peers::{Addressee, Links, Parcel, pins, snapshot_send};
+use crate::projector::Demand;
 use crate::queue::Sender;
 use crate::status::{StatusView, alarm_name};
 use crate::threads::{Shell, Work};
@@ -35,8 +36,8 @@ pub(crate) struct NodeShell {
     pub published: watch::Sender<Arc<NodeStatus>>,
     /// Index of the newest snapshot, for the projector.
     pub snapshot_index: watch::Sender<MetadataIndex>,
-    /// Whether clients may be waiting for the projector.
-    pub projection_watched: watch::Sender<bool>,
+    /// Who waits for the projector.
+    pub demand: Demand,
     /// Where elections and the driver's counts are shown.
     pub metrics: Arc<Metrics>,
     /// The end of the process.
@@ -103,8 +104,9 @@ impl Shell for NodeShell {
             }
             _ => tracing::info!(?role, term, leader, stopping, "quorum state"),
         }
-        self.projection_watched
-            .send_replace(role == Role::Leader || stopping);
+        if stopping {
+            self.demand.stop();
+        }
     }
 
     fn alarm(&self, alarm: Alarm) {

@@ -5,9 +5,10 @@ use tokio::signal::unix::{SignalKind, signal as listen};
 
 /// Ends with the first SIGTERM or SIGINT.
 pub async fn signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (listen(SignalKind::terminate()), listen(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+    ) else {
         // Without handlers the signals end the process at once; there is nothing to wait for.
         return std::future::pending().await;
     };

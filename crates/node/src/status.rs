@@ -9,7 +9,7 @@ use dmq_raft::{LogIndex, MemberId, PeerStatus, Role};
 use dmq_replica::{AlarmKind, ProjectionHealth, Status};
 
 use crate::config::TICK;
-use crate::handle::{MemberStatus, NodeState, NodeStatus, ProjectionStatus, Progress};
+use crate::handle::{MemberStatus, NodeState, NodeStatus, Progress, ProjectionStatus};
 use crate::identity::{NodeIdentity, directory_id, node_id};
 use crate::peers::PeerBook;
 
@@ -25,7 +25,13 @@ pub struct StatusView {
 impl StatusView {
     /// For the node with this identity and REST address.
     pub fn new(identity: NodeIdentity, url: String, book: PeerBook) -> Self {
-        Self { identity, url, book, caught_up: BTreeMap::new(), term: dmq_raft::Term(0) }
+        Self {
+            identity,
+            url,
+            book,
+            caught_up: BTreeMap::new(),
+            term: dmq_raft::Term(0),
+        }
     }
 
     /// The status before the driver has said anything.
@@ -66,7 +72,10 @@ impl StatusView {
         let leader = status.leader.map(|member| node_id(member.node));
         let (membership, configuration) = &status.configuration;
         let members = |members: &std::collections::BTreeSet<MemberId>| {
-            members.iter().map(|member| self.member(*member, status)).collect()
+            members
+                .iter()
+                .map(|member| self.member(*member, status))
+                .collect()
         };
         NodeStatus {
             state: state(status.role),
@@ -88,7 +97,11 @@ impl StatusView {
             transferring: status.transferring.map(node_id),
             ready: status.ready,
             stopping: status.stopping,
-            alarms: status.alarms.keys().map(|kind| alarm_name(*kind).to_owned()).collect(),
+            alarms: status
+                .alarms
+                .keys()
+                .map(|kind| alarm_name(*kind).to_owned())
+                .collect(),
             ..self.initial()
         }
     }
@@ -106,7 +119,11 @@ impl StatusView {
             self.caught_up.clear();
         }
         let now = Instant::now();
-        for peer in status.peers.iter().filter(|peer| peer.matched >= status.last.index) {
+        for peer in status
+            .peers
+            .iter()
+            .filter(|peer| peer.matched >= status.last.index)
+        {
             self.caught_up.insert(peer.member, now);
         }
     }
@@ -138,7 +155,7 @@ impl StatusView {
             last_contact: peer.and_then(last_contact),
             last_caught_up: self.caught_up.get(&member).map(Instant::elapsed),
             receiving_snapshot: peer.is_some_and(|peer| peer.in_snapshot),
-            stopping: false,
+            stopping: peer.is_some_and(|peer| peer.stopping),
         }
     }
 }
@@ -181,4 +198,3 @@ pub fn alarm_name(kind: AlarmKind) -> &'static str {
         AlarmKind::SnapshotFailed => "SNAPSHOT_FAILED",
     }
 }
-

@@ -29,7 +29,6 @@ pub fn dump_log(root: &Path) -> Result<(), Failure> {
     summary(&report.map_err(damaged)?)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
 fn damaged(error: VerifyError) -> Failure {
     Failure::new(Exit::DataDirectory, error)
 }
@@ -41,9 +40,15 @@ fn summary(report: &VerifyReport) -> Result<(), Failure> {
         report.segments,
         report.frames,
         report.hard_state.term,
-        report.hard_state.vote.map_or_else(|| "none".to_owned(), |vote| vote.to_string()),
+        report
+            .hard_state
+            .vote
+            .map_or_else(|| "none".to_owned(), |vote| vote.to_string()),
     ))?;
-    print(format_args!("entries after {} up to {}", report.start, report.last))?;
+    print(format_args!(
+        "entries after {} up to {}",
+        report.start, report.last
+    ))?;
     print(format_args!(
         "configuration of index {}: {}",
         report.configuration.0,
@@ -51,7 +56,9 @@ fn summary(report: &VerifyReport) -> Result<(), Failure> {
     ))?;
     if let Some((file, offset)) = &report.torn {
         let file = file.display();
-        print(format_args!("torn, never acknowledged: {file} from offset {offset}"))?;
+        print(format_args!(
+            "torn, never acknowledged: {file} from offset {offset}"
+        ))?;
     }
     if report.last_frame_unprotected {
         print("the last frame is not confirmed by another one: the node did not stop in order")?;
@@ -64,12 +71,27 @@ fn summary(report: &VerifyReport) -> Result<(), Failure> {
 
 fn dump_visit(visit: &Visit<'_>) -> Result<(), Failure> {
     match visit {
-        Visit::Segment { file, sequence, first_index } => {
-            print(format_args!("segment {sequence} from index {first_index}: {}", file.display()))
-        }
-        Visit::Frame { offset, number, synced_to, records, .. } => {
-            print(format_args!("frame {number} at {offset}, synced to {synced_to}"))?;
-            records.iter().try_for_each(|(_, record)| print(format_args!("  {}", show(record))))
+        Visit::Segment {
+            file,
+            sequence,
+            first_index,
+        } => print(format_args!(
+            "segment {sequence} from index {first_index}: {}",
+            file.display()
+        )),
+        Visit::Frame {
+            offset,
+            number,
+            synced_to,
+            records,
+            ..
+        } => {
+            print(format_args!(
+                "frame {number} at {offset}, synced to {synced_to}"
+            ))?;
+            records
+                .iter()
+                .try_for_each(|(_, record)| print(format_args!("  {}", show(record))))
         }
     }
 }
@@ -78,7 +100,9 @@ fn show(record: &Record) -> String {
     match record {
         Record::Entry(entry) => show_entry(entry),
         Record::HardState(state) => {
-            let vote = state.vote.map_or_else(|| "none".to_owned(), |vote| vote.to_string());
+            let vote = state
+                .vote
+                .map_or_else(|| "none".to_owned(), |vote| vote.to_string());
             format!("hard state: term {}, vote {vote}", state.term)
         }
         Record::Truncate(index) => format!("truncate from {index}"),
@@ -92,8 +116,10 @@ fn show(record: &Record) -> String {
 fn show_entry(entry: &Entry) -> String {
     let content = match entry.kind {
         EntryKind::Noop => "no-op".to_owned(),
-        EntryKind::Configuration => Configuration::decode(&entry.payload)
-            .map_or_else(|_| "configuration, not readable".to_owned(), |found| members(&found)),
+        EntryKind::Configuration => Configuration::decode(&entry.payload).map_or_else(
+            |_| "configuration, not readable".to_owned(),
+            |found| members(&found),
+        ),
         EntryKind::Command => Envelope::decode(&entry.payload).map_or_else(
             |error| format!("command of {} bytes: {error}", entry.payload.len()),
             |envelope| {
@@ -107,7 +133,11 @@ fn show_entry(entry: &Entry) -> String {
 
 fn members(configuration: &Configuration) -> String {
     let names = |members: &std::collections::BTreeSet<dmq_raft::MemberId>| {
-        members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        members
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let (voters, learners) = (names(&configuration.voters), names(&configuration.learners));
     format!("voters [{voters}], learners [{learners}]")
@@ -136,7 +166,10 @@ pub fn dump_snapshot(path: &Path) -> Result<(), Failure> {
         info.meta.state_hash,
     ))?;
     let (index, configuration) = &info.meta.configuration;
-    print(format_args!("configuration of index {index}: {}", members(configuration)))?;
+    print(format_args!(
+        "configuration of index {index}: {}",
+        members(configuration)
+    ))?;
     let mut content = dmq_metadata::snapshot::Reader::new();
     for chunk in reader.chunks().map_err(|error| refused(&error))? {
         content
@@ -147,8 +180,16 @@ pub fn dump_snapshot(path: &Path) -> Result<(), Failure> {
 }
 
 fn dump_image(image: &dmq_metadata::Image) -> Result<(), Failure> {
-    image.brokers().try_for_each(|broker| print(format_args!("{broker:?}")))?;
-    image.topics().try_for_each(|topic| print(format_args!("{topic:?}")))?;
-    image.partitions().try_for_each(|partition| print(format_args!("{partition:?}")))?;
-    image.dedup_entries().try_for_each(|entry| print(format_args!("{entry:?}")))
+    image
+        .brokers()
+        .try_for_each(|broker| print(format_args!("{broker:?}")))?;
+    image
+        .topics()
+        .try_for_each(|topic| print(format_args!("{topic:?}")))?;
+    image
+        .partitions()
+        .try_for_each(|partition| print(format_args!("{partition:?}")))?;
+    image
+        .dedup_entries()
+        .try_for_each(|entry| print(format_args!("{entry:?}")))
 }

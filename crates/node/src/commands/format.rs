@@ -15,8 +15,13 @@ use crate::identity::raft_node_id;
 pub fn format(args: &FormatArgs) -> Result<(), Failure> {
     let root = node_dir(&args.log_dir, NodeId(args.node_id));
     let node = NodeId(args.node_id);
-    let formatted =
-        format_directory(&root, &args.cluster_id, args.incarnation, node, args.if_empty)?;
+    let formatted = format_directory(
+        &root,
+        &args.cluster_id,
+        args.incarnation,
+        node,
+        args.if_empty,
+    )?;
     let (what, identity) = match &formatted {
         Formatted::Created(identity) => ("formatted", identity),
         Formatted::Already(identity) => ("unchanged, it was formatted before", identity),
@@ -33,8 +38,12 @@ pub fn format_directory(
     if_empty: bool,
 ) -> Result<Formatted, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::new(Exit::DataDirectory, error);
-    std::fs::create_dir_all(root)
-        .map_err(|error| refused(&format_args!("{} cannot be created: {error}", root.display())))?;
+    std::fs::create_dir_all(root).map_err(|error| {
+        refused(&format_args!(
+            "{} cannot be created: {error}",
+            root.display()
+        ))
+    })?;
     let disk = FileDisk;
     let identity = Identity {
         cluster_id: cluster.to_string(),
@@ -45,6 +54,9 @@ pub fn format_directory(
         node: raft_node_id(node),
         directory: random_directory_id(&disk).map_err(|error| refused(&error))?,
     };
-    let options = FormatOptions { if_empty, ..FormatOptions::default() };
+    let options = FormatOptions {
+        if_empty,
+        ..FormatOptions::default()
+    };
     DataDir::format(&disk, root, &identity, &options).map_err(|error| refused(&error))
 }

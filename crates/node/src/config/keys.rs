@@ -72,7 +72,11 @@ pub(super) const LOG_LEVEL: &str = "log.level";
 
 /// All keys, in the order of the documentation.
 pub const KEYS: &[Key] = &[
-    key(NODE_ID, Kind::Number, "Which member of the quorum this node is; 1 and up"),
+    key(
+        NODE_ID,
+        Kind::Number,
+        "Which member of the quorum this node is; 1 and up",
+    ),
     key(
         CLUSTER_ID,
         Kind::Text,
@@ -88,19 +92,47 @@ pub const KEYS: &[Key] = &[
         Kind::Number,
         "Election timeout, randomized in [t, 2t); at least three heartbeats; default 1000",
     ),
-    key(HEARTBEAT_INTERVAL_MS, Kind::Number, "Interval of the controller's heartbeats, 10-60000; default 150"),
-    key(LOG_DIR, Kind::Text, "Parent of the node's directory node-<id>; default ./data/raft-log"),
-    key(SNAPSHOT_BYTES, Kind::Number, "Growth of the log that triggers a snapshot; default 20971520"),
-    key(SNAPSHOT_INTERVAL_MS, Kind::Number, "Longest time between two snapshots; default 3600000"),
-    key(KEPT_ENTRIES, Kind::Number, "Entries kept in the log behind the newest snapshot; default 10000"),
+    key(
+        HEARTBEAT_INTERVAL_MS,
+        Kind::Number,
+        "Interval of the controller's heartbeats, 10-60000; default 150",
+    ),
+    key(
+        LOG_DIR,
+        Kind::Text,
+        "Parent of the node's directory node-<id>; default ./data/raft-log",
+    ),
+    key(
+        SNAPSHOT_BYTES,
+        Kind::Number,
+        "Growth of the log that triggers a snapshot; default 20971520",
+    ),
+    key(
+        SNAPSHOT_INTERVAL_MS,
+        Kind::Number,
+        "Longest time between two snapshots; default 3600000",
+    ),
+    key(
+        KEPT_ENTRIES,
+        Kind::Number,
+        "Entries kept in the log behind the newest snapshot; default 10000",
+    ),
     key(
         SERVER_HOST,
         Kind::Text,
         "IP address that the ports are bound to; default 127.0.0.1 if the own entry's host is loopback, else 0.0.0.0",
     ),
     key(SERVER_PORT, Kind::Number, "REST port; default 8080"),
-    key(ADVERTISED_URL, Kind::Text, "REST address told to clients; default http://<own host>:<port>"),
-    key(MANAGEMENT_PORT, Kind::Number, "Health and metrics on a port of their own; default: the REST port"),
+    key(
+        ADVERTISED_URL,
+        Kind::Text,
+        "REST address told to clients; default http://<own host>:<port>",
+    ),
+    key(
+        MANAGEMENT_PORT,
+        Kind::Number,
+        "Health and metrics on a port of their own; default: the REST port",
+    ),
     key(
         STORE_URL,
         Kind::Text,
@@ -117,5 +149,9 @@ pub const KEYS: &[Key] = &[
         "File with the bearer token of the admin routes; without it they answer to loopback only",
     ),
     key(LOG_FORMAT, Kind::Text, "human or json; default human"),
-    key(LOG_LEVEL, Kind::Text, "Filter of the log, such as info or info,dmq_raft=debug; default info"),
+    key(
+        LOG_LEVEL,
+        Kind::Text,
+        "Filter of the log, such as info or info,dmq_raft=debug; default info",
+    ),
 ];

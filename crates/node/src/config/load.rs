@@ -27,7 +27,11 @@ impl Sources {
         let unicode = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self { file, environment: std::env::vars_os().filter_map(unicode).collect(), flags }
+        Self {
+            file,
+            environment: std::env::vars_os().filter_map(unicode).collect(),
+            flags,
+        }
     }
 }
 
@@ -54,23 +58,28 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 
 fn read_file(path: &Path, table: &mut Table) -> Result<(), ConfigError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: name.clone(), reason: error.to_string() })?;
-    let tree: Value = serde_yaml::from_str(&text)
-        .map_err(|error| ConfigError::NotYaml { path: name.clone(), reason: error.to_string() })?;
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: name.clone(),
+        reason: error.to_string(),
+    })?;
+    let tree: Value = serde_yaml::from_str(&text).map_err(|error| ConfigError::NotYaml {
+        path: name.clone(),
+        reason: error.to_string(),
+    })?;
     flatten("", tree, &Origin::File(name), table)
 }
 
 /// Walks the tree down to the keys of the table; whatever lies beside them is an unknown key.
-fn flatten(
-    path: &str,
-    tree: Value,
-    origin: &Origin,
-    table: &mut Table,
-) -> Result<(), ConfigError> {
+fn flatten(path: &str, tree: Value, origin: &Origin, table: &mut Table) -> Result<(), ConfigError> {
     if let Some(key) = find(path) {
         if !tree.is_null() {
-            table.insert(key.path, Given { value: tree, origin: origin.clone() });
+            table.insert(
+                key.path,
+                Given {
+                    value: tree,
+                    origin: origin.clone(),
+                },
+            );
         }
         return Ok(());
     }
@@ -78,12 +87,20 @@ fn flatten(
         Value::Null if path.is_empty() || is_section(path) => Ok(()),
         Value::Object(members) if path.is_empty() || is_section(path) => {
             members.into_iter().try_for_each(|(name, value)| {
-                let below = if path.is_empty() { name } else { format!("{path}.{name}") };
+                let below = if path.is_empty() {
+                    name
+                } else {
+                    format!("{path}.{name}")
+                };
                 flatten(&below, value, origin, table)
             })
         }
         value if path.is_empty() || is_section(path) => Err(ConfigError::Invalid {
-            key: if path.is_empty() { "(top level)".to_owned() } else { path.to_owned() },
+            key: if path.is_empty() {
+                "(top level)".to_owned()
+            } else {
+                path.to_owned()
+            },
             value: display(&value),
             origin: origin.clone(),
             rule: "a section with keys below it".to_owned(),
@@ -100,7 +117,13 @@ fn read_environment(
         let variable = key.environment_variable();
         if let Some(text) = environment.get(&variable) {
             let origin = Origin::Environment(variable);
-            table.insert(key.path, Given { value: parse(key, text, &origin)?, origin });
+            table.insert(
+                key.path,
+                Given {
+                    value: parse(key, text, &origin)?,
+                    origin,
+                },
+            );
         }
     }
     Ok(())
@@ -110,7 +133,13 @@ fn read_flags(flags: &[(String, String)], table: &mut Table) -> Result<(), Confi
     for (path, text) in flags {
         let origin = Origin::Flag(format!("--{path}"));
         let key = find(path).ok_or_else(|| unknown(path, origin.clone()))?;
-        table.insert(key.path, Given { value: parse(key, text, &origin)?, origin });
+        table.insert(
+            key.path,
+            Given {
+                value: parse(key, text, &origin)?,
+                origin,
+            },
+        );
     }
     Ok(())
 }
@@ -137,7 +166,11 @@ fn find(path: &str) -> Option<&'static Key> {
 }
 
 fn is_section(path: &str) -> bool {
-    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    KEYS.iter().any(|key| {
+        key.path
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 fn unknown(path: &str, origin: Origin) -> ConfigError {
@@ -147,7 +180,11 @@ fn unknown(path: &str, origin: Origin) -> ConfigError {
         .iter()
         .find(|key| last(key.path).replace('-', "") == wanted)
         .map_or_else(String::new, |key| format!("; did you mean `{}`?", key.path));
-    ConfigError::UnknownKey { key: path.to_owned(), origin, hint }
+    ConfigError::UnknownKey {
+        key: path.to_owned(),
+        origin,
+        hint,
+    }
 }
 
 /// A value as a person would write it.

@@ -1,5 +1,6 @@
 //! Every refusal names the key, the value and the rule; every key works from all three sources.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -62,18 +63,20 @@ fn the_designs_example_is_read_with_its_defaults() {
     assert!(!config.listens_beyond_loopback());
     assert_eq!(config.store_url, "sqlite:");
     assert_eq!(config.broker_session_timeout, Duration::from_secs(9));
-    assert_eq!(config.node_dir(), std::path::Path::new("./data/raft-log/node-1"));
+    assert_eq!(config.node_dir(), Path::new("./data/raft-log/node-1"));
 }
 
 #[test]
 fn flags_go_before_the_environment_and_that_before_the_file() {
     let yaml = format!("{THREE}\nserver: {{ port: 8081 }}\n");
-    let port = |environment: &[_], flags: &[_]| {
-        read_with(&yaml, environment, flags).unwrap().server.port
-    };
+    let port =
+        |environment: &[_], flags: &[_]| read_with(&yaml, environment, flags).unwrap().server.port;
     assert_eq!(port(&[], &[]), 8081);
     assert_eq!(port(&[("SERVER_PORT", "8082")], &[]), 8082);
-    assert_eq!(port(&[("SERVER_PORT", "8082")], &[("server.port", "8083")]), 8083);
+    assert_eq!(
+        port(&[("SERVER_PORT", "8082")], &[("server.port", "8083")]),
+        8083
+    );
 }
 
 #[test]
@@ -88,14 +91,24 @@ fn every_key_has_a_variable_of_its_own() {
 #[test]
 fn all_of_a_configuration_may_come_from_the_environment() {
     let nodes = "[{id: 4, host: meta-0.meta, port: 9093}]";
-    let environment =
-        [("DMQ_KRAFT_NODE_ID", "4"), ("DMQ_KRAFT_CLUSTER_NODES", nodes), ("LOG_FORMAT", "json")];
+    let environment = [
+        ("DMQ_KRAFT_NODE_ID", "4"),
+        ("DMQ_KRAFT_CLUSTER_NODES", nodes),
+        ("LOG_FORMAT", "json"),
+    ];
     let owned = |pair: &(&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
     let environment = environment.iter().map(owned).collect();
-    let config = load(&Sources { environment, ..Sources::default() }).unwrap();
+    let config = load(&Sources {
+        environment,
+        ..Sources::default()
+    })
+    .unwrap();
     assert_eq!(config.own().authority(), "meta-0.meta:9093");
     assert_eq!(config.log.format, LogFormat::Json);
-    assert!(config.listens_beyond_loopback(), "a node with a real host name serves the network");
+    assert!(
+        config.listens_beyond_loopback(),
+        "a node with a real host name serves the network"
+    );
 }
 
 #[test]
@@ -104,7 +117,10 @@ fn the_originals_timings_work() {
         ("dmq.kraft.raft.election-timeout-ms", "5000"),
         ("dmq.kraft.raft.heartbeat-interval-ms", "1000"),
     ];
-    assert_eq!(read(THREE, &flags).unwrap().raft.election_timeout, Duration::from_secs(5));
+    assert_eq!(
+        read(THREE, &flags).unwrap().raft.election_timeout,
+        Duration::from_secs(5)
+    );
 }
 
 #[test]
@@ -125,7 +141,10 @@ fn an_election_timeout_under_three_heartbeats_is_refused() {
 
 #[test]
 fn a_node_id_without_an_entry_is_refused() {
-    refused(&[("dmq.kraft.node-id", "4")], &["dmq.kraft.node-id", "`4`", "1, 2, 3"]);
+    refused(
+        &[("dmq.kraft.node-id", "4")],
+        &["dmq.kraft.node-id", "`4`", "1, 2, 3"],
+    );
 }
 
 #[test]
@@ -137,7 +156,10 @@ fn a_missing_node_id_is_named() {
 #[test]
 fn node_ids_outside_their_range_are_refused() {
     for id in ["0", "-1", "2147483648", "one", "1.5", ""] {
-        refused(&[("dmq.kraft.node-id", id)], &["dmq.kraft.node-id", "1 to 2147483647"]);
+        refused(
+            &[("dmq.kraft.node-id", id)],
+            &["dmq.kraft.node-id", "1 to 2147483647"],
+        );
     }
 }
 
@@ -147,7 +169,10 @@ fn duplicate_ids_and_addresses_are_refused() {
     let twice = "[{id: 1, host: a, port: 1}, {id: 1, host: b, port: 1}]";
     refused(&[(nodes, twice)], &[nodes, "id 1", "every id occurs once"]);
     let twice = "[{id: 1, host: a, port: 1}, {id: 2, host: A, port: 1}]";
-    refused(&[(nodes, twice)], &[nodes, "node 1 and node 2", "every host:port occurs once"]);
+    refused(
+        &[(nodes, twice)],
+        &[nodes, "node 1 and node 2", "every host:port occurs once"],
+    );
 }
 
 #[test]
@@ -177,30 +202,56 @@ fn unknown_keys_are_refused_with_the_key_that_was_meant() {
     refused_file(
         &yaml,
         &[],
-        &["dmq.kraft.raft.election_timeout_ms", "did you mean `dmq.kraft.raft.election-timeout-ms`"],
+        &[
+            "dmq.kraft.raft.election_timeout_ms",
+            "did you mean `dmq.kraft.raft.election-timeout-ms`",
+        ],
     );
-    refused_file(&format!("{THREE}\nservr: {{ port: 1 }}\n"), &[], &["servr", "unknown key"]);
+    refused_file(
+        &format!("{THREE}\nservr: {{ port: 1 }}\n"),
+        &[],
+        &["servr", "unknown key"],
+    );
 }
 
 #[test]
 fn a_section_is_not_a_value() {
-    refused_file(&format!("{THREE}\nserver: 8080\n"), &[], &["`server`", "`8080`", "a section"]);
+    refused_file(
+        &format!("{THREE}\nserver: 8080\n"),
+        &[],
+        &["`server`", "`8080`", "a section"],
+    );
     refused_file("- 1\n- 2\n", &[], &["(top level)", "a section"]);
 }
 
 #[test]
 fn a_file_that_is_missing_or_no_yaml_is_named() {
-    let sources = Sources { file: Some("/nowhere/node.yaml".into()), ..Sources::default() };
-    assert!(load(&sources).unwrap_err().to_string().contains("/nowhere/node.yaml"));
+    let sources = Sources {
+        file: Some("/nowhere/node.yaml".into()),
+        ..Sources::default()
+    };
+    assert!(
+        load(&sources)
+            .unwrap_err()
+            .to_string()
+            .contains("/nowhere/node.yaml")
+    );
     refused_file("dmq: [", &[], &["node.yaml", "not valid YAML"]);
-    refused_file(&format!("{THREE}\nlog: {{}}\nlog: {{}}\n"), &[], &["node.yaml"]);
+    refused_file(
+        &format!("{THREE}\nlog: {{}}\nlog: {{}}\n"),
+        &[],
+        &["node.yaml"],
+    );
 }
 
 #[test]
 fn cluster_ids_keep_their_rule() {
     let long = "x".repeat(65);
     for id in ["", "a b", "ä", long.as_str()] {
-        refused(&[("dmq.kraft.cluster.id", id)], &["dmq.kraft.cluster.id", "1 to 64 characters"]);
+        refused(
+            &[("dmq.kraft.cluster.id", id)],
+            &["dmq.kraft.cluster.id", "1 to 64 characters"],
+        );
     }
     // Unquoted digits are a number to YAML and a name to us.
     let config = read(&THREE.replace("id: dmq", "id: 42"), &[]).unwrap();
@@ -210,22 +261,48 @@ fn cluster_ids_keep_their_rule() {
 #[test]
 fn ports_are_checked_and_distinct() {
     for port in ["0", "65536", "-1", "http"] {
-        refused(&[("server.port", port)], &["server.port", port, "from 1 to 65535"]);
+        refused(
+            &[("server.port", port)],
+            &["server.port", port, "from 1 to 65535"],
+        );
     }
-    refused(&[("server.port", "9093")], &["server.port", "own peer port"]);
-    refused(&[("management.port", "8080")], &["management.port", "differs from `server.port`"]);
-    assert_eq!(read(THREE, &[("management.port", "9000")]).unwrap().management_port, Some(9000));
+    refused(
+        &[("server.port", "9093")],
+        &["server.port", "own peer port"],
+    );
+    refused(
+        &[("management.port", "8080")],
+        &["management.port", "differs from `server.port`"],
+    );
+    assert_eq!(
+        read(THREE, &[("management.port", "9000")])
+            .unwrap()
+            .management_port,
+        Some(9000)
+    );
 }
 
 #[test]
 fn urls_are_checked_and_passwords_stay_hidden() {
-    for url in ["localhost:8080", "ftp://host", "http://", "http:// host", ""] {
-        refused(&[("server.advertised-url", url)], &["server.advertised-url"]);
+    for url in [
+        "localhost:8080",
+        "ftp://host",
+        "http://",
+        "http:// host",
+        "",
+    ] {
+        refused(
+            &[("server.advertised-url", url)],
+            &["server.advertised-url"],
+        );
     }
     for url in ["mysql://host/db", "postgres:", "sqlite", "/var/lib/db"] {
         refused(&[("store.url", url)], &["store.url", url, "postgres://"]);
     }
-    refused(&[("store.url", "mysql://me:secret@host/db")], &["store.url", "mysql://***@host/db"]);
+    refused(
+        &[("store.url", "mysql://me:secret@host/db")],
+        &["store.url", "mysql://***@host/db"],
+    );
     for url in [
         "sqlite:",
         "sqlite:/var/lib/meta.db",
@@ -238,10 +315,19 @@ fn urls_are_checked_and_passwords_stay_hidden() {
 
 #[test]
 fn hosts_levels_and_formats_are_checked() {
-    refused(&[("server.host", "localhost")], &["server.host", "`localhost`", "an IP address"]);
-    refused(&[("log.format", "xml")], &["log.format", "`xml`", "human or json"]);
+    refused(
+        &[("server.host", "localhost")],
+        &["server.host", "`localhost`", "an IP address"],
+    );
+    refused(
+        &[("log.format", "xml")],
+        &["log.format", "`xml`", "human or json"],
+    );
     refused(&[("log.level", "loud=?")], &["log.level", "loud=?", "info"]);
-    refused(&[("broker.session-timeout-ms", "99")], &["broker.session-timeout-ms", "100 to 3600000"]);
+    refused(
+        &[("broker.session-timeout-ms", "99")],
+        &["broker.session-timeout-ms", "100 to 3600000"],
+    );
     let config = read(THREE, &[("server.host", "0.0.0.0")]).unwrap();
     assert!(config.listens_beyond_loopback());
 }

@@ -1,6 +1,6 @@
 //! Turns the table of values into a [`Config`], or names the key, the value and the rule that is broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +29,11 @@ const HEARTBEATS_PER_ELECTION_TIMEOUT_MIN: u64 = 3;
 /// Checks every key alone, then the rules between keys.
 pub(super) fn validate(table: &Table, file: Option<PathBuf>) -> Result<Config, ConfigError> {
     let values = Values { table };
-    let node_id = NodeId(narrow(values.required(NODE_ID, 1..=u64::from(u32::MAX >> 1), ID_RULE)?));
+    let node_id = NodeId(narrow(values.required(
+        NODE_ID,
+        1..=u64::from(u32::MAX >> 1),
+        ID_RULE,
+    )?));
     let nodes = values.nodes()?;
     let own = own_entry(&nodes, node_id).ok_or_else(|| own_missing(&values, node_id, &nodes))?;
     let server = server(&values, own)?;
@@ -78,7 +82,11 @@ fn server(values: &Values<'_>, own: &NodeAddress) -> Result<ServerConfig, Config
     let host = match values.text(SERVER_HOST)? {
         None => default_bind(&own.host),
         Some(text) => text.parse::<IpAddr>().map_err(|_| {
-            values.invalid(SERVER_HOST, text, "an IP address, such as 127.0.0.1 or 0.0.0.0")
+            values.invalid(
+                SERVER_HOST,
+                text,
+                "an IP address, such as 127.0.0.1 or 0.0.0.0",
+            )
         })?,
     };
     let port = narrow(values.number(SERVER_PORT, 1..=65535, 8080)?);
@@ -86,7 +94,11 @@ fn server(values: &Values<'_>, own: &NodeAddress) -> Result<ServerConfig, Config
         None => format!("http://{}", authority(&own.host, port)),
         Some(text) => check_url(values, ADVERTISED_URL, text, &["http", "https"])?,
     };
-    Ok(ServerConfig { host, port, advertised_url })
+    Ok(ServerConfig {
+        host,
+        port,
+        advertised_url,
+    })
 }
 
 fn store_url(values: &Values<'_>) -> Result<String, ConfigError> {
@@ -95,7 +107,11 @@ fn store_url(values: &Values<'_>) -> Result<String, ConfigError> {
         return Ok(text.to_owned());
     }
     check_url(values, STORE_URL, text, &["postgres", "postgresql"]).map_err(|_| {
-        values.invalid(STORE_URL, hide_password(text), "sqlite:, sqlite:/path or postgres://...")
+        values.invalid(
+            STORE_URL,
+            hide_password(text),
+            "sqlite:, sqlite:/path or postgres://...",
+        )
     })
 }
 
@@ -116,11 +132,18 @@ fn check_url(
     schemes: &[&str],
 ) -> Result<String, ConfigError> {
     let uri = text.parse::<http::Uri>().ok();
-    let scheme = uri.as_ref().and_then(http::Uri::scheme_str).unwrap_or_default();
+    let scheme = uri
+        .as_ref()
+        .and_then(http::Uri::scheme_str)
+        .unwrap_or_default();
     // A Unix socket is named by `?host=`, so that a database URL may have an empty authority.
-    let has_host = uri.as_ref().is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+    let has_host = uri
+        .as_ref()
+        .is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
         || (schemes.contains(&"postgres") && text.contains("?host="));
-    let known = schemes.iter().any(|s| *s == scheme || text.starts_with(&format!("{s}://")));
+    let known = schemes
+        .iter()
+        .any(|s| *s == scheme || text.starts_with(&format!("{s}://")));
     if known && has_host {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
@@ -136,7 +159,10 @@ fn log(values: &Values<'_>) -> Result<LogConfig, ConfigError> {
         other => return Err(values.invalid(LOG_FORMAT, other, "human or json")),
     };
     let level = values.text(LOG_LEVEL)?.unwrap_or("info").to_owned();
-    if level.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
+    if level
+        .parse::<tracing_subscriber::filter::EnvFilter>()
+        .is_err()
+    {
         let rule = "off, error, warn, info, debug, trace, or a list such as info,dmq_raft=debug";
         return Err(values.invalid(LOG_LEVEL, level, rule));
     }
@@ -178,12 +204,20 @@ impl Values<'_> {
     fn invalid(
         &self,
         key: &'static str,
-        value: impl ToString,
+        value: impl std::fmt::Display,
         rule: impl Into<String>,
     ) -> ConfigError {
-        let origin = self.table.get(key).map_or(Origin::Default, |given| given.origin.clone());
+        let origin = self
+            .table
+            .get(key)
+            .map_or(Origin::Default, |given| given.origin.clone());
         let (key, value, rule) = (key.to_owned(), value.to_string(), rule.into());
-        ConfigError::Invalid { key, value, origin, rule }
+        ConfigError::Invalid {
+            key,
+            value,
+            origin,
+            rule,
+        }
     }
 
     fn optional(
@@ -191,14 +225,14 @@ impl Values<'_> {
         key: &'static str,
         range: std::ops::RangeInclusive<u64>,
     ) -> Result<Option<u64>, ConfigError> {
-        let Some(Given { value, .. }) = self.table.get(key) else { return Ok(None) };
-        match value.as_u64().filter(|number| range.contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let rule = format!("a whole number from {} to {}", range.start(), range.end());
-                Err(self.invalid(key, display(value), rule))
-            }
+        let Some(Given { value, .. }) = self.table.get(key) else {
+            return Ok(None);
+        };
+        if let Some(number) = value.as_u64().filter(|number| range.contains(number)) {
+            return Ok(Some(number));
         }
+        let rule = format!("a whole number from {} to {}", range.start(), range.end());
+        Err(self.invalid(key, display(value), rule))
     }
 
     fn number(
@@ -216,7 +250,8 @@ impl Values<'_> {
         range: std::ops::RangeInclusive<u64>,
         rule: &'static str,
     ) -> Result<u64, ConfigError> {
-        self.optional(key, range)?.ok_or(ConfigError::Missing { key, rule })
+        self.optional(key, range)?
+            .ok_or(ConfigError::Missing { key, rule })
     }
 
     fn millis(
@@ -238,26 +273,40 @@ impl Values<'_> {
 
     fn cluster_id(&self) -> Result<Option<ClusterId>, ConfigError> {
         // An unquoted id of digits only is a number in YAML; it is meant as text.
-        let Some(Given { value, .. }) = self.table.get(CLUSTER_ID) else { return Ok(None) };
+        let Some(Given { value, .. }) = self.table.get(CLUSTER_ID) else {
+            return Ok(None);
+        };
         let text = display(value);
         let rule = "1 to 64 characters of A-Z a-z 0-9 _ -";
-        ClusterId::parse(&text).map(Some).map_err(|_| self.invalid(CLUSTER_ID, text, rule))
+        ClusterId::parse(&text)
+            .map(Some)
+            .map_err(|_| self.invalid(CLUSTER_ID, text, rule))
     }
 
     fn nodes(&self) -> Result<Vec<NodeAddress>, ConfigError> {
         let rule = "a list of {id, host, port}, one for each node of the quorum";
         let Some(Given { value, .. }) = self.table.get(CLUSTER_NODES) else {
-            return Err(ConfigError::Missing { key: CLUSTER_NODES, rule });
+            return Err(ConfigError::Missing {
+                key: CLUSTER_NODES,
+                rule,
+            });
         };
         let entries = match value {
             Value::Array(entries) if !entries.is_empty() && entries.len() <= NODES_MAX => entries,
             Value::Array(entries) => {
                 let rule = format!("1 to {NODES_MAX} entries");
-                return Err(self.invalid(CLUSTER_NODES, format!("{} entries", entries.len()), rule));
+                return Err(self.invalid(
+                    CLUSTER_NODES,
+                    format!("{} entries", entries.len()),
+                    rule,
+                ));
             }
             other => return Err(self.invalid(CLUSTER_NODES, display(other), rule)),
         };
-        let nodes = entries.iter().map(|entry| self.node(entry)).collect::<Result<Vec<_>, _>>()?;
+        let nodes = entries
+            .iter()
+            .map(|entry| self.node(entry))
+            .collect::<Result<Vec<_>, _>>()?;
         self.distinct(&nodes)?;
         Ok(nodes)
     }
@@ -265,28 +314,41 @@ impl Values<'_> {
     fn node(&self, entry: &Value) -> Result<NodeAddress, ConfigError> {
         let broken = |rule: String| self.invalid(CLUSTER_NODES, display(entry), rule);
         let raw = Entry::deserialize(entry).map_err(|error| {
-            broken(format!("each entry is {{id: 1.., host: text, port: 1-65535}} ({error})"))
+            broken(format!(
+                "each entry is {{id: 1.., host: text, port: 1-65535}} ({error})"
+            ))
         })?;
-        let id = u32::try_from(raw.id).ok().filter(|id| (1..=u32::MAX >> 1).contains(id));
+        let id = u32::try_from(raw.id)
+            .ok()
+            .filter(|id| (1..=u32::MAX >> 1).contains(id));
         let id = id.ok_or_else(|| broken(format!("`id` is {ID_RULE}")))?;
         let port = u16::try_from(raw.port).ok().filter(|port| *port != 0);
         let port = port.ok_or_else(|| broken("`port` is from 1 to 65535".to_owned()))?;
         if !is_host(&raw.host) {
             return Err(broken("`host` is a host name or an IP address".to_owned()));
         }
-        Ok(NodeAddress { id: NodeId(id), host: raw.host, port })
+        Ok(NodeAddress {
+            id: NodeId(id),
+            host: raw.host,
+            port,
+        })
     }
 
     fn distinct(&self, nodes: &[NodeAddress]) -> Result<(), ConfigError> {
         let mut addresses = BTreeMap::new();
-        let mut ids = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for node in nodes {
-            if ids.insert(node.id, ()).is_some() {
+            if !ids.insert(node.id) {
                 let rule = "every id occurs once";
                 return Err(self.invalid(CLUSTER_NODES, format!("id {}", node.id.0), rule));
             }
             if let Some(other) = addresses.insert(node.authority().to_lowercase(), node.id) {
-                let value = format!("{} of node {} and node {}", node.authority(), other.0, node.id.0);
+                let value = format!(
+                    "{} of node {} and node {}",
+                    node.authority(),
+                    other.0,
+                    node.id.0
+                );
                 return Err(self.invalid(CLUSTER_NODES, value, "every host:port occurs once"));
             }
         }
@@ -309,14 +371,13 @@ fn is_host(text: &str) -> bool {
             && text.split('.').all(|label| {
                 !label.is_empty()
                     && label.len() <= 63
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             }))
 }
 
 /// A number that its range check has bounded already.
-fn narrow<T: TryFrom<u64>>(number: u64) -> T
-where
-    T: Default,
-{
+fn narrow<T: TryFrom<u64> + Default>(number: u64) -> T {
     T::try_from(number).unwrap_or_default()
 }

@@ -29,12 +29,16 @@ pub(super) fn play(count: u32, plan: &Plan) -> JoinSet<()> {
     let mut brokers = JoinSet::new();
     let urls: Vec<String> = plan.nodes.iter().map(super::plan::NodePlan::url).collect();
     for number in 0..count {
-        let Ok(client) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else { break };
+        let Ok(client) = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build() else {
+            break;
+        };
         let broker = Broker {
             request: RegisterBrokerRequest {
                 id: Some(FIRST_BROKER_ID + number),
                 host: Some("localhost".to_owned()),
-                port: u16::try_from(number).ok().map(|number| FIRST_BROKER_PORT + number),
+                port: u16::try_from(number)
+                    .ok()
+                    .map(|number| FIRST_BROKER_PORT + number),
                 rack: Some(format!("rack-{}", number % RACKS + 1)),
                 incarnation_id: Some(uuid::Uuid::new_v4()),
                 cluster_id: None,
@@ -79,7 +83,10 @@ impl Broker {
 
     async fn beat(&mut self, broker_epoch: u64) {
         let path = format!("brokers/{}/heartbeat", self.request.id.unwrap_or_default());
-        let beat = HeartbeatRequest { broker_epoch: Some(broker_epoch), ..Default::default() };
+        let beat = HeartbeatRequest {
+            broker_epoch: Some(broker_epoch),
+            ..Default::default()
+        };
         loop {
             match self.post::<_, serde_json::Value>(&path, &beat).await {
                 Said::Yes(_) => tokio::time::sleep(HEARTBEAT_INTERVAL).await,
@@ -110,7 +117,9 @@ impl Broker {
     fn try_next<T>(&mut self, leader: Option<u32>) -> Said<T> {
         let named = leader.and_then(|leader| usize::try_from(leader).ok()?.checked_sub(1));
         let next = (self.controller + 1) % self.urls.len();
-        self.controller = named.filter(|named| *named < self.urls.len()).unwrap_or(next);
+        self.controller = named
+            .filter(|named| *named < self.urls.len())
+            .unwrap_or(next);
         Said::Nobody
     }
 }

@@ -50,14 +50,19 @@ impl Children {
             .iter()
             .map(|node| (node.clone(), State::Ended("not started".to_owned())))
             .collect();
-        Ok(Self { plan, program, nodes })
+        Ok(Self {
+            plan,
+            program,
+            nodes,
+        })
     }
 
     /// Starts every node.
     pub(super) fn start_all(&mut self) -> Result<(), Failure> {
         for (node, state) in &mut self.nodes {
-            let child = start(&self.program, &self.plan, node)
-                .map_err(|error| Failure::failed(format!("cannot start node {}: {error}", node.id)))?;
+            let child = start(&self.program, &self.plan, node).map_err(|error| {
+                Failure::failed(format!("cannot start node {}: {error}", node.id))
+            })?;
             *state = State::Running(child);
         }
         Ok(())
@@ -72,7 +77,10 @@ impl Children {
                 *state = State::Ended(describe(status));
             }
         }
-        self.nodes.iter().map(|(_, state)| state.process()).collect()
+        self.nodes
+            .iter()
+            .map(|(_, state)| state.process())
+            .collect()
     }
 
     /// Starts nodes that have ended: the one named, or all. Returns what to tell the user.
@@ -98,7 +106,10 @@ impl Children {
 
     /// Kills a node as `kill -9` would. Returns what to tell the user.
     pub(super) fn kill(&mut self, wanted: Option<u32>) -> Vec<String> {
-        let found = self.nodes.iter_mut().find(|(node, _)| Some(node.id) == wanted);
+        let found = self
+            .nodes
+            .iter_mut()
+            .find(|(node, _)| Some(node.id) == wanted);
         let note = match found {
             Some((node, State::Running(child))) => match child.start_kill() {
                 Ok(()) => format!("node {} gets kill -9", node.id),
@@ -119,7 +130,9 @@ impl Children {
         }
         for (_, state) in &mut self.nodes {
             if let State::Running(child) = state
-                && tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err()
+                && tokio::time::timeout(STOP_TIMEOUT, child.wait())
+                    .await
+                    .is_err()
             {
                 drop(child.kill().await);
             }
@@ -130,7 +143,9 @@ impl Children {
 impl State {
     fn process(&self) -> Process {
         match self {
-            Self::Running(child) => Process::Running { pid: child.id().unwrap_or_default() },
+            Self::Running(child) => Process::Running {
+                pid: child.id().unwrap_or_default(),
+            },
             Self::Ended(how) => Process::Ended { how: how.clone() },
         }
     }
@@ -139,7 +154,10 @@ impl State {
 /// The process group of its own keeps Ctrl-C away from the node: `dev` stops it. The pipe on its standard
 /// input tells it when `dev` is gone, however that ended.
 fn start(program: &PathBuf, plan: &Plan, node: &NodePlan) -> std::io::Result<Child> {
-    let log = OpenOptions::new().create(true).append(true).open(plan.log_file(node.id))?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(plan.log_file(node.id))?;
     Command::new(program)
         .args(plan.arguments(node))
         .arg("--stop-when-stdin-closes")
@@ -152,7 +170,9 @@ fn start(program: &PathBuf, plan: &Plan, node: &NodePlan) -> std::io::Result<Chi
 }
 
 fn terminate(child: &Child) {
-    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
+    let pid = child
+        .id()
+        .and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
     if let Some(pid) = pid {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }

@@ -28,7 +28,10 @@ impl Order {
             (Some("r"), Ok(node), None) => Ok(Self::BringBack(node)),
             (Some("k"), Ok(node), None) => Ok(Self::Kill(node)),
             (Some("q"), Ok(None), None) => Ok(Self::Quit),
-            _ => Err(format!("`{}` is not understood: k [node], r [node] or q", line.trim())),
+            _ => Err(format!(
+                "`{}` is not understood: k [node], r [node] or q",
+                line.trim()
+            )),
         }
     }
 }
@@ -46,21 +49,28 @@ impl Console {
         if in_place {
             write("\x1b[2J");
         }
-        Self { in_place, shown: Vec::new() }
+        Self {
+            in_place,
+            shown: Vec::new(),
+        }
     }
 
     /// Shows what has changed. Drawn only then, so that what is being typed stays on the screen.
     pub(super) fn show(&mut self, picture: &mut Picture) {
         let notes = picture.take_notes();
         if !self.in_place {
-            notes.iter().for_each(|note| say(note.trim_start()));
+            for note in &notes {
+                say(note.trim_start());
+            }
             self.show_once(picture.what_to_try());
             return;
         }
         let lines = picture.lines();
         if lines != self.shown {
-            let text: String = lines.iter().map(|line| format!("{line}\x1b[K\r\n")).collect();
-            write(&format!("\x1b[H{text}\x1b[J> "));
+            write(&format!(
+                "\x1b[H{}\x1b[K\r\n\x1b[J> ",
+                lines.join("\x1b[K\r\n")
+            ));
             self.shown = lines;
         }
     }
@@ -68,7 +78,9 @@ impl Console {
     /// Without a screen the lines to try are printed again whenever they change.
     fn show_once(&mut self, lines: Vec<String>) {
         if lines != self.shown {
-            lines.iter().for_each(|line| say(line));
+            for line in &lines {
+                say(line);
+            }
             self.shown = lines;
         }
     }
@@ -101,7 +113,12 @@ mod tests {
     #[test]
     fn anything_else_is_explained() {
         for line in ["x", "r three", "k 1 2", "q 1", "restart"] {
-            assert!(Order::parse(line).unwrap_err().contains("k [node], r [node] or q"), "{line}");
+            assert!(
+                Order::parse(line)
+                    .unwrap_err()
+                    .contains("k [node], r [node] or q"),
+                "{line}"
+            );
         }
     }
 }

@@ -39,7 +39,9 @@ impl Picture {
             id: node.id,
             rest_port: node.rest_port,
             grpc_port: node.grpc_port,
-            process: Process::Ended { how: "starting".to_owned() },
+            process: Process::Ended {
+                how: "starting".to_owned(),
+            },
             view: None,
         };
         Self {
@@ -55,7 +57,11 @@ impl Picture {
 
     /// Adds something that happened.
     pub(super) fn note(&mut self, text: impl Into<String>) {
-        let note = format!("{:>7.1} s  {}", self.started.elapsed().as_secs_f32(), text.into());
+        let note = format!(
+            "{:>7.1} s  {}",
+            self.started.elapsed().as_secs_f32(),
+            text.into()
+        );
         self.fresh_notes.push(note.clone());
         self.notes.push_back(note);
         if self.notes.len() > NOTES_MAX {
@@ -73,11 +79,16 @@ impl Picture {
         let mut deaths = Vec::new();
         for (row, process) in self.rows.iter_mut().zip(processes) {
             if let (Process::Running { .. }, Process::Ended { how }) = (&row.process, process) {
-                deaths.push(format!("node {} {how}; type r {} to bring it back", row.id, row.id));
+                deaths.push(format!(
+                    "node {} {how}; type r {} to bring it back",
+                    row.id, row.id
+                ));
             }
             row.process = process.clone();
         }
-        deaths.into_iter().for_each(|note| self.note(note));
+        for note in deaths {
+            self.note(note);
+        }
     }
 
     /// Takes in what the nodes say of themselves.
@@ -102,14 +113,24 @@ impl Picture {
     /// Of several nodes that believe to lead the one in the highest term does.
     fn leader(&self) -> Option<(&Row, &ControllerResponse)> {
         let leads = |row: &&Row| matches!(row.process, Process::Running { .. });
-        let views = self.rows.iter().filter(leads).filter_map(|row| Some((row, row.view.as_ref()?)));
-        views.filter(|(_, view)| view.state == NodeState::Leader).max_by_key(|(_, view)| view.term)
+        let views = self
+            .rows
+            .iter()
+            .filter(leads)
+            .filter_map(|row| Some((row, row.view.as_ref()?)));
+        views
+            .filter(|(_, view)| view.state == NodeState::Leader)
+            .max_by_key(|(_, view)| view.term)
     }
 
     /// The whole picture, line by line.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
-            format!("DMQ Metadata: {} nodes in {}", self.rows.len(), self.data_dir),
+            format!(
+                "DMQ Metadata: {} nodes in {}",
+                self.rows.len(),
+                self.data_dir
+            ),
             String::new(),
             format!(
                 "  {:<5}{:>8}  {:>5}  {:>5}  {:<14}{:>5}{:>10}{:>10}{:>11}",
@@ -130,7 +151,9 @@ impl Picture {
             if self.led_by.is_none() {
                 return vec!["  The nodes are starting.".to_owned()];
             }
-            return vec!["  No controller at the moment: writes get 503, local reads go on.".to_owned()];
+            return vec![
+                "  No controller at the moment: writes get 503, local reads go on.".to_owned(),
+            ];
         };
         let api = format!("http://localhost:{}/api/v1/metadata", row.rest_port);
         let mut lines = vec!["  Try in another terminal:".to_owned()];
@@ -142,10 +165,13 @@ impl Picture {
         lines.push(format!("    curl {api}/topics"));
         lines.push(format!("    curl {api}/quorum"));
         if let Process::Running { pid } = row.process {
-            lines.push(format!("    kill -9 {pid}    # the controller; watch another one take over"));
+            lines.push(format!(
+                "    kill -9 {pid}    # the controller; watch another one take over"
+            ));
         }
         lines.push(
-            "  Or type here: k [node] kills (the controller), r [node] brings back, q quits".to_owned(),
+            "  Or type here: k [node] kills (the controller), r [node] brings back, q quits"
+                .to_owned(),
         );
         lines
     }
@@ -153,7 +179,12 @@ impl Picture {
 
 impl Row {
     fn line(&self) -> String {
-        let Self { id, rest_port, grpc_port, .. } = self;
+        let Self {
+            id,
+            rest_port,
+            grpc_port,
+            ..
+        } = self;
         let (pid, state) = match &self.process {
             Process::Ended { how } => ("-".to_owned(), how.clone()),
             Process::Running { pid } => (pid.to_string(), self.state()),
@@ -196,8 +227,8 @@ mod tests {
         Picture::new(&Plan::new(&args).unwrap(), 3)
     }
 
-    fn view(node: u32, state: NodeState, term: u64) -> Option<ControllerResponse> {
-        Some(ControllerResponse {
+    fn view(node: u32, state: NodeState, term: u64) -> ControllerResponse {
+        ControllerResponse {
             is_leader: state == NodeState::Leader,
             leader_id: None,
             leader_url: None,
@@ -216,7 +247,7 @@ mod tests {
             controller_url: None,
             controller_term: term,
             timestamp: 0,
-        })
+        }
     }
 
     fn running() -> Vec<Process> {
@@ -228,10 +259,18 @@ mod tests {
         let mut picture = picture();
         picture.observe_processes(&running());
         let (leader, follower) = (NodeState::Leader, NodeState::Follower);
-        picture.observe_nodes(vec![view(1, leader, 1), view(2, follower, 1), view(3, follower, 1)]);
+        picture.observe_nodes(vec![
+            Some(view(1, leader, 1)),
+            Some(view(2, follower, 1)),
+            Some(view(3, follower, 1)),
+        ]);
         assert!(picture.what_to_try()[1].contains("localhost:8080/api/v1/metadata/topics"));
         // The old controller still believes in itself while the new one leads a higher term.
-        picture.observe_nodes(vec![view(1, leader, 1), view(2, leader, 2), view(3, follower, 2)]);
+        picture.observe_nodes(vec![
+            Some(view(1, leader, 1)),
+            Some(view(2, leader, 2)),
+            Some(view(3, follower, 2)),
+        ]);
         assert!(picture.what_to_try()[1].contains("localhost:8081/api/v1/metadata/topics"));
         assert_eq!(picture.controller(), Some(2));
     }
@@ -242,18 +281,27 @@ mod tests {
         picture.observe_processes(&running());
         picture.take_notes();
         let mut processes = running();
-        processes[2] = Process::Ended { how: "killed (kill -9)".into() };
+        processes[2] = Process::Ended {
+            how: "killed (kill -9)".into(),
+        };
         picture.observe_processes(&processes);
         let notes = picture.take_notes();
-        assert!(notes[0].contains("node 3 killed (kill -9); type r 3 to bring it back"), "{notes:?}");
-        assert!(picture.lines()[5].contains("killed"), "{:?}", picture.lines());
+        assert!(
+            notes[0].contains("node 3 killed (kill -9); type r 3 to bring it back"),
+            "{notes:?}"
+        );
+        assert!(
+            picture.lines()[5].contains("killed"),
+            "{:?}",
+            picture.lines()
+        );
     }
 
     #[test]
     fn without_a_controller_no_line_pretends_there_is_one() {
         let mut picture = picture();
         picture.observe_processes(&running());
-        picture.observe_nodes(vec![None, view(2, NodeState::Candidate, 4), None]);
+        picture.observe_nodes(vec![None, Some(view(2, NodeState::Candidate, 4)), None]);
         assert_eq!(picture.controller(), None);
         assert!(!picture.lines().iter().any(|line| line.contains("curl")));
     }

@@ -42,16 +42,28 @@ impl Plan {
     pub(super) fn new(args: &DevArgs) -> Result<Self, Failure> {
         let port = |first: u16, id: u32| {
             u16::try_from(u32::from(first) + id - 1).map_err(|_| {
-                Failure::new(Exit::Usage, format!("port {first} leaves no room for {} nodes", args.nodes))
+                Failure::new(
+                    Exit::Usage,
+                    format!("port {first} leaves no room for {} nodes", args.nodes),
+                )
             })
         };
         let node = |id| {
             let rest_port = port(args.rest_port, id)?;
-            Ok(NodePlan { id, rest_port, grpc_port: port(args.grpc_port, id)?, store_url: None })
+            Ok(NodePlan {
+                id,
+                rest_port,
+                grpc_port: port(args.grpc_port, id)?,
+                store_url: None,
+            })
         };
         let nodes = (1..=args.nodes).map(node).collect::<Result<_, Failure>>()?;
         let data_dir = args.data_dir.clone();
-        Ok(Self { nodes, data_dir, election_timeout_ms: args.election_timeout_ms })
+        Ok(Self {
+            nodes,
+            data_dir,
+            election_timeout_ms: args.election_timeout_ms,
+        })
     }
 
     /// Names the first port that something else listens on.
@@ -100,9 +112,16 @@ impl Plan {
     fn configuration(&self) -> String {
         let mut nodes = String::new();
         for NodePlan { id, grpc_port, .. } in &self.nodes {
-            let _ = writeln!(nodes, "        - {{ id: {id}, host: localhost, port: {grpc_port} }}");
+            let _ = writeln!(
+                nodes,
+                "        - {{ id: {id}, host: localhost, port: {grpc_port} }}"
+            );
         }
-        let Self { data_dir, election_timeout_ms: election, .. } = self;
+        let Self {
+            data_dir,
+            election_timeout_ms: election,
+            ..
+        } = self;
         let heartbeat = (election / 6).max(10);
         let log_dir = serde_json::Value::from(data_dir.to_string_lossy());
         format!(
@@ -125,7 +144,11 @@ impl Plan {
             format!("--dmq.kraft.node-id={}", node.id),
             format!("--server.port={}", node.rest_port),
         ];
-        arguments.extend(node.store_url.iter().map(|url| format!("--store.url={url}")));
+        arguments.extend(
+            node.store_url
+                .iter()
+                .map(|url| format!("--store.url={url}")),
+        );
         arguments
     }
 
@@ -144,7 +167,10 @@ fn remove_earlier(data_dir: &Path) -> std::io::Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let number = name.strip_prefix("node-").unwrap_or_default().trim_end_matches(".log");
+        let number = name
+            .strip_prefix("node-")
+            .unwrap_or_default()
+            .trim_end_matches(".log");
         let ours = number.parse::<u32>().is_ok() || name == "postgres" || name == "nodes.yaml";
         match (ours, entry.file_type()?.is_dir()) {
             (false, _) => {}
@@ -163,7 +189,9 @@ mod tests {
 
     fn plan(flags: &[&str]) -> Result<Plan, Failure> {
         let line = ["dmq-metadata", "dev"].iter().chain(flags);
-        let CliCommand::Dev(args) = Cli::parse_from(line).command else { panic!("dev") };
+        let CliCommand::Dev(args) = Cli::parse_from(line).command else {
+            panic!("dev")
+        };
         Plan::new(&args)
     }
 
@@ -175,7 +203,9 @@ mod tests {
         plan.write_configuration().unwrap();
         for node in &plan.nodes {
             let line = [vec!["dmq-metadata".to_owned()], plan.arguments(node)].concat();
-            let CliCommand::Serve(serve) = Cli::parse_from(line).command else { panic!("serve") };
+            let CliCommand::Serve(serve) = Cli::parse_from(line).command else {
+                panic!("serve")
+            };
             let sources = crate::config::Sources {
                 file: serve.config,
                 flags: serve.keys.0,
@@ -196,7 +226,10 @@ mod tests {
         let port = taken.local_addr().unwrap().port().to_string();
         let plan = plan(&["--nodes=1", "--rest-port", &port]).unwrap();
         let message = plan.check_ports().unwrap_err().to_string();
-        assert!(message.contains(&port) && message.contains("--rest-port"), "{message}");
+        assert!(
+            message.contains(&port) && message.contains("--rest-port"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub(super) async fn start(
     for node in &mut plan.nodes {
         node.store_url = Some(server.url(&format!("dmq_node_{}", node.id)));
     }
-    console::say(&format!("PostgreSQL: psql '{}'", server.tcp_url("dmq_node_1")));
+    console::say(&format!(
+        "PostgreSQL: psql '{}'",
+        server.tcp_url("dmq_node_1")
+    ));
     Ok(Some(server))
 }
 

@@ -25,9 +25,15 @@ impl Watcher {
             .build()
             .map_err(Failure::failed)?;
         let url = |node: &super::plan::NodePlan| {
-            format!("http://127.0.0.1:{}/api/v1/metadata/controller", node.rest_port)
+            format!(
+                "http://127.0.0.1:{}/api/v1/metadata/controller",
+                node.rest_port
+            )
         };
-        Ok(Self { client, urls: plan.nodes.iter().map(url).collect() })
+        Ok(Self {
+            client,
+            urls: plan.nodes.iter().map(url).collect(),
+        })
     }
 
     /// What each node says of itself; `None`: it does not answer.

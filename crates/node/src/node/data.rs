@@ -67,13 +67,24 @@ fn format_new(config: &Config) -> Result<(), Failure> {
 /// The directory decides who we are; a configuration that says otherwise is refused.
 fn identity_of(config: &Config, data_dir: &DataDir<FileDisk>) -> Result<NodeIdentity, Failure> {
     let found = data_dir.identity();
-    let expected = config
-        .cluster_id
-        .as_ref()
-        .map_or(found.cluster_id.as_str(), ClusterId::as_str);
-    data_dir
-        .expect_owner(expected, raft_node_id(config.node_id))
-        .map_err(refused)?;
+    if let Some(expected) = &config.cluster_id
+        && expected.as_str() != found.cluster_id
+    {
+        return Err(foreign(
+            "dmq.kraft.cluster.id",
+            expected,
+            data_dir,
+            &found.cluster_id,
+        ));
+    }
+    if raft_node_id(config.node_id) != found.node {
+        return Err(foreign(
+            "dmq.kraft.node-id",
+            &config.node_id,
+            data_dir,
+            &found.node,
+        ));
+    }
     let cluster = ClusterId::parse(&found.cluster_id)
         .map_err(|error| Failure::new(Exit::DataDirectory, error.message))?;
     let dmq_log::Incarnation { number, nonce } = found.incarnation;
@@ -82,6 +93,19 @@ fn identity_of(config: &Config, data_dir: &DataDir<FileDisk>) -> Result<NodeIden
         incarnation: Incarnation { number, nonce },
         member: found.member(),
     })
+}
+
+fn foreign(
+    key: &str,
+    expected: &dyn std::fmt::Display,
+    data_dir: &DataDir<FileDisk>,
+    found: &dyn std::fmt::Display,
+) -> Failure {
+    let path = data_dir.path().display();
+    let rule = "must be that of the data directory";
+    let message =
+        format!("`{key}` = `{expected}`; the rule: {rule}, and {path} belongs to `{found}`");
+    Failure::new(Exit::DataDirectory, message)
 }
 
 fn report(member: &Member<FileDisk>) {
@@ -96,7 +120,6 @@ fn report(member: &Member<FileDisk>) {
     );
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "shape of map_err")]
 fn refused(error: DataDirError) -> Failure {
     Failure::new(Exit::DataDirectory, error)
 }

@@ -16,7 +16,7 @@ use crate::handle::{Handle, NodeState};
 use crate::member::RunningMember;
 use crate::metrics::Metrics;
 use crate::peers::{Addressee, Inbound, LinkContext, Links, PeerBook, RaftService, Receiving};
-use crate::projector::{self, ProjectorContext};
+use crate::projector::{self, Demand, ProjectorContext};
 use crate::queue::{self, Receiver, Sender};
 use crate::shell::NodeShell;
 use crate::status::StatusView;
@@ -118,6 +118,7 @@ impl Parts {
             hashes: Arc::new(HashRing::default()),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
+            demand: Demand::default(),
             driver_beat: Arc::new(Beat::default()),
             log_beat: Arc::new(Beat::default()),
         };
@@ -131,7 +132,7 @@ impl Parts {
             view: status_view,
             published,
             snapshot_index: watch::Sender::new(MetadataIndex(0)),
-            projection_watched: watch::Sender::new(false),
+            demand: running.demand.clone(),
             metrics: Arc::clone(&metrics),
             exits: tell,
         };
@@ -179,14 +180,10 @@ impl Parts {
         } = member;
         let (feed_sender, feed_receiver) = mpsc::channel(FEED_QUEUE_MAX);
         let durable = watch::Sender::new(reader.last().index);
-        let projector = self.projector(config, &reader, image_from, &shell, ends);
         let following = durable.subscribe();
-        self.tasks.push(tokio::spawn(projector::run(
-            projector,
-            feed,
-            feed_receiver,
-            following,
-        )));
+        let projector = self.projector(config, &reader, image_from, &shell, following, ends);
+        self.tasks
+            .push(tokio::spawn(projector::run(projector, feed, feed_receiver)));
         self.tasks.push(self.follow_peers(reader));
 
         let catch_up = dmq_replica::ticks(TICK, as_millis(config.raft.election_timeout));
@@ -203,7 +200,7 @@ impl Parts {
         };
         let inbox = queues.driver.1;
         self.spawn("driver", ends, move || {
-            threads::run_driver(driver, &inbox, ports, catch_up)
+            threads::run_driver(driver, &inbox, ports, catch_up);
         })?;
 
         let (inbox, to, beat) = (queues.log.1, self.driver.clone(), running.log_beat);
@@ -224,13 +221,13 @@ impl Parts {
             metrics,
         };
         self.spawn("applier", ends, move || {
-            threads::run_applier(applier, &inbox, &ports)
+            threads::run_applier(applier, &inbox, &ports);
         })?;
 
         let inbox = queues.snapshots.1;
         let work = self.snapshot_work(running.snapshots);
         self.spawn("snapshots", ends, move || {
-            threads::run_snapshots(&work, &inbox)
+            threads::run_snapshots(&work, &inbox);
         })?;
         let inbox = queues.spares.1;
         self.spawn("spares", ends, move || prepare_spares(&spares, &inbox))?;
@@ -243,6 +240,7 @@ impl Parts {
         reader: &LogReader<FileDisk>,
         image_from: dmq_raft::LogIndex,
         shell: &NodeShell,
+        durable: watch::Receiver<dmq_raft::LogIndex>,
         ends: &mpsc::UnboundedSender<Ended>,
     ) -> ProjectorContext<FileDisk> {
         let identity = &self.own.identity;
@@ -260,7 +258,8 @@ impl Parts {
             changes_after: MetadataIndex(image_from.0),
             snapshot_index: shell.snapshot_index.subscribe(),
             driver: self.driver.clone(),
-            watched: shell.projection_watched.subscribe(),
+            demand: shell.demand.clone(),
+            durable,
             metrics: Arc::clone(&self.metrics),
             lost_entries: Box::new(move |reason| {
                 drop(ends.send(Ended::LostEntries(reason.to_string())));

@@ -32,7 +32,10 @@ pub struct PeerBook {
 impl PeerBook {
     /// A book with these addresses, in which nobody was heard yet.
     pub fn new(nodes: &[NodeAddress]) -> Self {
-        Self { addresses: watch::Sender::new(index(nodes)), heard: Arc::default() }
+        Self {
+            addresses: watch::Sender::new(index(nodes)),
+            heard: Arc::default(),
+        }
     }
 
     /// Replaces the addresses; returns whether anything changed.
@@ -52,18 +55,27 @@ impl PeerBook {
 
     /// `host:port` of a node's peer listener.
     pub fn authority(&self, node: NodeId) -> Option<String> {
-        self.addresses.borrow().get(&node).map(NodeAddress::authority)
+        self.addresses
+            .borrow()
+            .get(&node)
+            .map(NodeAddress::authority)
     }
 
     /// What the peer last said of itself.
     pub fn heard(&self, node: NodeId) -> Option<PeerInfo> {
-        self.heard.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+        self.heard
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&node)
+            .cloned()
     }
 
     /// Notes what a peer says; a stream does not tell whether it is initialised and keeps that.
     pub fn note(&self, mut info: PeerInfo) {
         let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
-        let before = heard.get(&info.member.node).filter(|old| old.member == info.member);
+        let before = heard
+            .get(&info.member.node)
+            .filter(|old| old.member == info.member);
         info.initialized = info.initialized.or_else(|| before?.initialized);
         heard.insert(info.member.node, info);
     }
@@ -75,5 +87,10 @@ impl PeerBook {
 }
 
 fn index(nodes: &[NodeAddress]) -> Arc<BTreeMap<NodeId, NodeAddress>> {
-    Arc::new(nodes.iter().map(|node| (NodeId(node.id.0), node.clone())).collect())
+    Arc::new(
+        nodes
+            .iter()
+            .map(|node| (NodeId(node.id.0), node.clone()))
+            .collect(),
+    )
 }

@@ -35,67 +35,103 @@ pub fn member_to_proto(member: MemberId) -> proto::Member {
 pub fn member_from_proto(member: Option<&proto::Member>) -> Result<MemberId, ConvertError> {
     let member = member.ok_or(ConvertError::Missing("member"))?;
     if member.node_id == 0 {
-        return Err(ConvertError::Invalid { field: "node_id", rule: "at least 1" });
+        return Err(ConvertError::Invalid {
+            field: "node_id",
+            rule: "at least 1",
+        });
     }
-    let bytes: [u8; 16] = member.directory_id.as_ref().try_into().map_err(|_| {
-        ConvertError::Invalid { field: "directory_id", rule: "a UUID of 16 bytes" }
-    })?;
+    let bytes: [u8; 16] =
+        member
+            .directory_id
+            .as_ref()
+            .try_into()
+            .map_err(|_| ConvertError::Invalid {
+                field: "directory_id",
+                rule: "a UUID of 16 bytes",
+            })?;
     let directory = DirectoryId(u128::from_be_bytes(bytes));
-    Ok(MemberId { node: NodeId(member.node_id), directory })
+    Ok(MemberId {
+        node: NodeId(member.node_id),
+        directory,
+    })
 }
 
 /// The protobuf form of a message; takes the entries' payloads without copying them.
 pub fn message_to_proto(message: Message) -> proto::Message {
-    proto::Message { term: message.term.0, body: Some(body_to_proto(message.body)) }
+    proto::Message {
+        term: message.term.0,
+        body: Some(body_to_proto(message.body)),
+    }
 }
 
 fn body_to_proto(body: MessageBody) -> Body {
     match body {
-        MessageBody::PreVote { last } => Body::PreVote(proto::PreVote { last: Some(id(last)) }),
-        MessageBody::PreVoteReply { asked, granted } => {
-            Body::PreVoteReply(proto::PreVoteReply { asked: asked.0, granted })
-        }
-        MessageBody::Vote { last, transfer } => {
-            Body::Vote(proto::Vote { last: Some(id(last)), transfer })
-        }
+        MessageBody::PreVote { last } => Body::PreVote(proto::PreVote {
+            last: Some(id(last)),
+        }),
+        MessageBody::PreVoteReply { asked, granted } => Body::PreVoteReply(proto::PreVoteReply {
+            asked: asked.0,
+            granted,
+        }),
+        MessageBody::Vote { last, transfer } => Body::Vote(proto::Vote {
+            last: Some(id(last)),
+            transfer,
+        }),
         MessageBody::VoteReply { granted } => Body::VoteReply(proto::VoteReply { granted }),
-        MessageBody::Append { seq, prev, last: _, entries, commit } => Body::Append(proto::Append {
+        MessageBody::Append {
+            seq,
+            prev,
+            last: _,
+            entries,
+            commit,
+        } => Body::Append(proto::Append {
             seq,
             prev: Some(id(prev)),
             entries: entries.into_iter().map(entry_to_proto).collect(),
             commit: commit.0,
         }),
-        MessageBody::AppendReply { seq, result } => {
-            Body::AppendReply(proto::AppendReply { seq, result: Some(result_to_proto(result)) })
-        }
-        MessageBody::Heartbeat { round, commit } => {
-            Body::Heartbeat(proto::Heartbeat { round, commit: commit.0 })
-        }
+        MessageBody::AppendReply { seq, result } => Body::AppendReply(proto::AppendReply {
+            seq,
+            result: Some(result_to_proto(result)),
+        }),
+        MessageBody::Heartbeat { round, commit } => Body::Heartbeat(proto::Heartbeat {
+            round,
+            commit: commit.0,
+        }),
         MessageBody::HeartbeatReply { round, stopping } => {
             Body::HeartbeatReply(proto::HeartbeatReply { round, stopping })
         }
-        MessageBody::InstallSnapshot { seq, last, configuration: (index, configuration) } => {
-            Body::InstallSnapshot(proto::InstallSnapshot {
-                seq,
-                last: Some(id(last)),
-                configuration_index: index.0,
-                configuration: configuration.encode(),
-            })
-        }
+        MessageBody::InstallSnapshot {
+            seq,
+            last,
+            configuration: (index, configuration),
+        } => Body::InstallSnapshot(proto::InstallSnapshot {
+            seq,
+            last: Some(id(last)),
+            configuration_index: index.0,
+            configuration: configuration.encode(),
+        }),
         MessageBody::InstallSnapshotReply { seq, matched } => {
-            Body::InstallSnapshotReply(proto::InstallSnapshotReply { seq, matched: matched.0 })
+            Body::InstallSnapshotReply(proto::InstallSnapshotReply {
+                seq,
+                matched: matched.0,
+            })
         }
         MessageBody::TimeoutNow => Body::TimeoutNow(proto::TimeoutNow {}),
         MessageBody::ReadIndex { seq } => Body::ReadIndex(proto::ReadIndex { seq }),
-        MessageBody::ReadIndexReply { seq, index } => {
-            Body::ReadIndexReply(proto::ReadIndexReply { seq, index: index.map(|index| index.0) })
-        }
+        MessageBody::ReadIndexReply { seq, index } => Body::ReadIndexReply(proto::ReadIndexReply {
+            seq,
+            index: index.map(|index| index.0),
+        }),
         MessageBody::Stopping => Body::Stopping(proto::Stopping {}),
     }
 }
 
 fn id(id: EntryId) -> proto::EntryId {
-    proto::EntryId { term: id.term.0, index: id.index.0 }
+    proto::EntryId {
+        term: id.term.0,
+        index: id.index.0,
+    }
 }
 
 fn entry_to_proto(entry: Entry) -> proto::Entry {
@@ -131,29 +167,43 @@ pub fn message_from_proto(
     message: proto::Message,
 ) -> Result<Message, ConvertError> {
     let body = message.body.ok_or(ConvertError::Missing("body"))?;
-    Ok(Message { from, to, term: Term(message.term), body: body_from_proto(body)? })
+    Ok(Message {
+        from,
+        to,
+        term: Term(message.term),
+        body: body_from_proto(body)?,
+    })
 }
 
 fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
     Ok(match body {
-        Body::PreVote(vote) => MessageBody::PreVote { last: need(vote.last, "last")? },
-        Body::PreVoteReply(reply) => {
-            MessageBody::PreVoteReply { asked: Term(reply.asked), granted: reply.granted }
-        }
-        Body::Vote(vote) => {
-            MessageBody::Vote { last: need(vote.last, "last")?, transfer: vote.transfer }
-        }
-        Body::VoteReply(reply) => MessageBody::VoteReply { granted: reply.granted },
+        Body::PreVote(vote) => MessageBody::PreVote {
+            last: need(vote.last, "last")?,
+        },
+        Body::PreVoteReply(reply) => MessageBody::PreVoteReply {
+            asked: Term(reply.asked),
+            granted: reply.granted,
+        },
+        Body::Vote(vote) => MessageBody::Vote {
+            last: need(vote.last, "last")?,
+            transfer: vote.transfer,
+        },
+        Body::VoteReply(reply) => MessageBody::VoteReply {
+            granted: reply.granted,
+        },
         Body::Append(append) => append_from_proto(append)?,
-        Body::AppendReply(reply) => {
-            MessageBody::AppendReply { seq: reply.seq, result: result_from_proto(reply.result)? }
-        }
-        Body::Heartbeat(beat) => {
-            MessageBody::Heartbeat { round: beat.round, commit: LogIndex(beat.commit) }
-        }
-        Body::HeartbeatReply(reply) => {
-            MessageBody::HeartbeatReply { round: reply.round, stopping: reply.stopping }
-        }
+        Body::AppendReply(reply) => MessageBody::AppendReply {
+            seq: reply.seq,
+            result: result_from_proto(reply.result)?,
+        },
+        Body::Heartbeat(beat) => MessageBody::Heartbeat {
+            round: beat.round,
+            commit: LogIndex(beat.commit),
+        },
+        Body::HeartbeatReply(reply) => MessageBody::HeartbeatReply {
+            round: reply.round,
+            stopping: reply.stopping,
+        },
         Body::InstallSnapshot(install) => install_from_proto(&install)?,
         Body::InstallSnapshotReply(reply) => MessageBody::InstallSnapshotReply {
             seq: reply.seq,
@@ -161,9 +211,10 @@ fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
         },
         Body::TimeoutNow(_) => MessageBody::TimeoutNow,
         Body::ReadIndex(read) => MessageBody::ReadIndex { seq: read.seq },
-        Body::ReadIndexReply(reply) => {
-            MessageBody::ReadIndexReply { seq: reply.seq, index: reply.index.map(LogIndex) }
-        }
+        Body::ReadIndexReply(reply) => MessageBody::ReadIndexReply {
+            seq: reply.seq,
+            index: reply.index.map(LogIndex),
+        },
         Body::Stopping(_) => MessageBody::Stopping,
     })
 }
@@ -175,17 +226,29 @@ fn need(id: Option<proto::EntryId>, field: &'static str) -> Result<EntryId, Conv
 
 fn append_from_proto(append: proto::Append) -> Result<MessageBody, ConvertError> {
     let prev = need(append.prev, "prev")?;
-    let entries =
-        append.entries.into_iter().map(entry_from_proto).collect::<Result<Vec<_>, _>>()?;
+    let entries = append
+        .entries
+        .into_iter()
+        .map(entry_from_proto)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut last = prev;
     for entry in &entries {
         if entry.index != last.index.next() || entry.term < last.term {
             let rule = "consecutive indexes from the one after `prev`, terms that never fall";
-            return Err(ConvertError::Invalid { field: "entries", rule });
+            return Err(ConvertError::Invalid {
+                field: "entries",
+                rule,
+            });
         }
         last = entry.id();
     }
-    Ok(MessageBody::Append { seq: append.seq, prev, last, entries, commit: LogIndex(append.commit) })
+    Ok(MessageBody::Append {
+        seq: append.seq,
+        prev,
+        last,
+        entries,
+        commit: LogIndex(append.commit),
+    })
 }
 
 fn entry_from_proto(entry: proto::Entry) -> Result<Entry, ConvertError> {
@@ -194,7 +257,10 @@ fn entry_from_proto(entry: proto::Entry) -> Result<Entry, ConvertError> {
         proto::EntryKind::Command => EntryKind::Command,
         proto::EntryKind::Configuration => EntryKind::Configuration,
         proto::EntryKind::Unspecified => {
-            return Err(ConvertError::Invalid { field: "kind", rule: "a kind this binary knows" });
+            return Err(ConvertError::Invalid {
+                field: "kind",
+                rule: "a kind this binary knows",
+            });
         }
     };
     Ok(Entry {
@@ -218,9 +284,11 @@ fn result_from_proto(
 }
 
 fn install_from_proto(install: &proto::InstallSnapshot) -> Result<MessageBody, ConvertError> {
-    let configuration = Configuration::decode(&install.configuration).map_err(|_| {
-        ConvertError::Invalid { field: "configuration", rule: "an encoded configuration" }
-    })?;
+    let configuration =
+        Configuration::decode(&install.configuration).map_err(|_| ConvertError::Invalid {
+            field: "configuration",
+            rule: "an encoded configuration",
+        })?;
     Ok(MessageBody::InstallSnapshot {
         seq: install.seq,
         last: need(install.last, "last")?,

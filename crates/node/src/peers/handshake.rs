@@ -4,8 +4,8 @@ use dmq_api::peer as proto;
 use dmq_metadata::{FeatureLevel, Incarnation};
 use dmq_raft::{MemberId, NodeId};
 
-use super::convert::{ConvertError, member_from_proto, member_to_proto};
 use super::PeerInfo;
+use super::convert::{ConvertError, member_from_proto, member_to_proto};
 use crate::identity::NodeIdentity;
 
 /// Why a call is refused. The text goes to the caller, who logs it.
@@ -109,7 +109,10 @@ impl Addressee {
     }
 
     fn range(&self) -> proto::FeatureRange {
-        proto::FeatureRange { min: self.features.0.0, max: self.features.1.0 }
+        proto::FeatureRange {
+            min: self.features.0.0,
+            max: self.features.1.0,
+        }
     }
 
     fn same_history(
@@ -119,12 +122,22 @@ impl Addressee {
     ) -> Result<(), Refusal> {
         if cluster != self.identity.cluster.as_str() {
             let ours = self.identity.cluster.to_string();
-            return Err(Refusal::Cluster { ours, theirs: cluster.to_owned() });
+            return Err(Refusal::Cluster {
+                ours,
+                theirs: cluster.to_owned(),
+            });
         }
         let theirs = incarnation.ok_or(ConvertError::Missing("incarnation"))?;
-        let theirs = Incarnation { number: theirs.number, nonce: theirs.nonce };
+        let theirs = Incarnation {
+            number: theirs.number,
+            nonce: theirs.nonce,
+        };
         let ours = self.identity.incarnation;
-        if theirs == ours { Ok(()) } else { Err(Refusal::Incarnation { ours, theirs }) }
+        if theirs == ours {
+            Ok(())
+        } else {
+            Err(Refusal::Incarnation { ours, theirs })
+        }
     }
 
     fn common_features(
@@ -134,27 +147,35 @@ impl Addressee {
         let theirs = theirs.ok_or(ConvertError::Missing("features"))?;
         let (min, max) = (self.features.0.0, self.features.1.0);
         if theirs.min > max || theirs.max < min {
-            return Err(Refusal::Features { ours: (min, max), theirs: (theirs.min, theirs.max) });
+            return Err(Refusal::Features {
+                ours: (min, max),
+                theirs: (theirs.min, theirs.max),
+            });
         }
         Ok((FeatureLevel(theirs.min), FeatureLevel(theirs.max)))
     }
 }
 
 /// Checks the first frame of a stream or the address of a call; returns who calls.
-pub fn check_address(
-    own: &Addressee,
-    address: &proto::PeerAddress,
-) -> Result<PeerInfo, Refusal> {
+pub fn check_address(own: &Addressee, address: &proto::PeerAddress) -> Result<PeerInfo, Refusal> {
     own.same_history(&address.cluster_id, address.incarnation)?;
     let ours = own.identity.member;
     let wanted = member_from_proto(address.to.as_ref())?;
     if wanted.node != ours.node {
-        return Err(Refusal::Node { wanted: wanted.node, ours: ours.node });
+        return Err(Refusal::Node {
+            wanted: wanted.node,
+            ours: ours.node,
+        });
     }
     if wanted != ours {
         return Err(Refusal::Directory { wanted, ours });
     }
-    caller(own, address.from.as_ref(), &address.advertised_url, address.features)
+    caller(
+        own,
+        address.from.as_ref(),
+        &address.advertised_url,
+        address.features,
+    )
 }
 
 /// Checks a `Hello`; returns who calls.
@@ -164,7 +185,12 @@ pub fn check_hello(own: &Addressee, hello: &proto::HelloRequest) -> Result<PeerI
     if wanted != ours {
         return Err(Refusal::Node { wanted, ours });
     }
-    caller(own, hello.from.as_ref(), &hello.advertised_url, hello.features)
+    caller(
+        own,
+        hello.from.as_ref(),
+        &hello.advertised_url,
+        hello.features,
+    )
 }
 
 fn caller(
@@ -178,7 +204,12 @@ fn caller(
         return Err(Refusal::SameNode(member.node));
     }
     let features = own.common_features(features)?;
-    Ok(PeerInfo { member, url: url.to_owned(), features, initialized: None })
+    Ok(PeerInfo {
+        member,
+        url: url.to_owned(),
+        features,
+        initialized: None,
+    })
 }
 
 /// Checks the answer to our `Hello` to `to`: the same rules, seen from the caller.
@@ -188,16 +219,30 @@ pub(super) fn check_hello_reply(
     reply: &proto::HelloReply,
 ) -> Result<PeerInfo, Refusal> {
     own.same_history(&reply.cluster_id, reply.incarnation)?;
-    let info = caller(own, reply.from.as_ref(), &reply.advertised_url, reply.features)?;
+    let info = caller(
+        own,
+        reply.from.as_ref(),
+        &reply.advertised_url,
+        reply.features,
+    )?;
     if info.member.node != to {
-        return Err(Refusal::Node { wanted: to, ours: info.member.node });
+        return Err(Refusal::Node {
+            wanted: to,
+            ours: info.member.node,
+        });
     }
-    Ok(PeerInfo { initialized: Some(reply.initialized), ..info })
+    Ok(PeerInfo {
+        initialized: Some(reply.initialized),
+        ..info
+    })
 }
 
 /// A log history as peers name it.
 pub(super) fn incarnation_to_proto(incarnation: Incarnation) -> proto::Incarnation {
-    proto::Incarnation { number: incarnation.number, nonce: incarnation.nonce }
+    proto::Incarnation {
+        number: incarnation.number,
+        nonce: incarnation.nonce,
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +258,10 @@ mod tests {
             identity: NodeIdentity {
                 cluster: ClusterId::parse("dmq").unwrap(),
                 incarnation: Incarnation::FIRST,
-                member: MemberId { node: NodeId(node), directory },
+                member: MemberId {
+                    node: NodeId(node),
+                    directory,
+                },
             },
             url: format!("http://node-{node}:8080"),
             features: (FeatureLevel(1), FeatureLevel(2)),
@@ -244,9 +292,15 @@ mod tests {
 
     #[test]
     fn another_cluster_or_history_is_refused() {
-        refused(|call| call.cluster_id = "other".into(), "cluster `dmq`, the caller to `other`");
+        refused(
+            |call| call.cluster_id = "other".into(),
+            "cluster `dmq`, the caller to `other`",
+        );
         let nonce = |call: &mut proto::PeerAddress| {
-            call.incarnation = Some(proto::Incarnation { number: 1, nonce: 5 });
+            call.incarnation = Some(proto::Incarnation {
+                number: 1,
+                nonce: 5,
+            });
         };
         refused(nonce, "incarnation 1, the caller of 1-0000000000000005");
         refused(|call| call.incarnation = None, "`incarnation` is missing");
@@ -255,7 +309,10 @@ mod tests {
     #[test]
     fn a_call_for_another_node_or_an_earlier_disk_is_refused() {
         let other = |node, directory: u128| {
-            let member = MemberId { node: NodeId(node), directory: DirectoryId(directory) };
+            let member = MemberId {
+                node: NodeId(node),
+                directory: DirectoryId(directory),
+            };
             move |call: &mut proto::PeerAddress| call.to = Some(member_to_proto(member))
         };
         refused(other(3, 10), "addressed to node 3, this is node 1");
@@ -267,7 +324,10 @@ mod tests {
     #[test]
     fn two_nodes_with_one_id_are_noticed() {
         let twin = |call: &mut proto::PeerAddress| {
-            let member = MemberId { node: NodeId(1), directory: DirectoryId(99) };
+            let member = MemberId {
+                node: NodeId(1),
+                directory: DirectoryId(99),
+            };
             call.from = Some(member_to_proto(member));
         };
         refused(twin, "two nodes have one id");
@@ -288,11 +348,17 @@ mod tests {
     #[test]
     fn malformed_ids_are_refused() {
         let bytes = |call: &mut proto::PeerAddress| {
-            call.from = Some(proto::Member { node_id: 2, directory_id: vec![1, 2].into() });
+            call.from = Some(proto::Member {
+                node_id: 2,
+                directory_id: vec![1, 2].into(),
+            });
         };
         refused(bytes, "a UUID of 16 bytes");
         let zero = |call: &mut proto::PeerAddress| {
-            call.from = Some(proto::Member { node_id: 0, directory_id: vec![0; 16].into() });
+            call.from = Some(proto::Member {
+                node_id: 0,
+                directory_id: vec![0; 16].into(),
+            });
         };
         refused(zero, "at least 1");
     }
@@ -301,7 +367,10 @@ mod tests {
     fn the_answer_to_hello_is_checked_like_a_call() {
         let (caller, callee) = (addressee(2), addressee(1));
         let hello = caller.hello(NodeId(1));
-        assert_eq!(check_hello(&callee, &hello).unwrap().member, caller.identity.member);
+        assert_eq!(
+            check_hello(&callee, &hello).unwrap().member,
+            caller.identity.member
+        );
         assert!(check_hello(&callee, &caller.hello(NodeId(3))).is_err());
 
         let reply = callee.hello_reply(false, Some([7; 32]));

@@ -56,7 +56,10 @@ impl Raft for RaftService {
     ) -> Result<Response<proto::HelloReply>, Status> {
         let info = check_hello(&self.0.own, request.get_ref()).map_err(refused)?;
         self.0.note(info);
-        let reply = self.0.own.hello_reply((self.0.initialized)(), (self.0.pinned)());
+        let reply = self
+            .0
+            .own
+            .hello_reply((self.0.initialized)(), (self.0.pinned)());
         Ok(Response::new(reply))
     }
 
@@ -67,16 +70,25 @@ impl Raft for RaftService {
         let proto::PinRequest { address, digest } = request.into_inner();
         self.0.check(address.as_ref())?;
         let digest = digest.as_ref().try_into().map_err(|_| {
-            malformed(ConvertError::Invalid { field: "digest", rule: "32 bytes" })
+            malformed(ConvertError::Invalid {
+                field: "digest",
+                rule: "32 bytes",
+            })
         })?;
-        let answer = self.0.ask.send(|ticket| DriverInput::PinRequest { ticket, digest }).await;
+        let answer = self
+            .0
+            .ask
+            .send(|ticket| DriverInput::PinRequest { ticket, digest })
+            .await;
         match answer {
             Answer::Pinned => Ok(Response::new(proto::PinReply {})),
             Answer::Failed(error) if error.retriable() => {
                 Err(Status::unavailable(error.to_string()))
             }
             Answer::Failed(error) => Err(Status::already_exists(error.to_string())),
-            other => Err(Status::internal(format!("unexpected answer of the driver: {other:?}"))),
+            other => Err(Status::internal(format!(
+                "unexpected answer of the driver: {other:?}"
+            ))),
         }
     }
 
@@ -101,13 +113,22 @@ impl Raft for RaftService {
         let mut parts = request.into_inner();
         let header = snapshot_receive::header(&mut parts).await?;
         let from = self.0.check(header.address.as_ref())?;
-        let install = header.install.clone().ok_or_else(|| malformed(ConvertError::Missing("install")))?;
-        let install = message_from_proto(from, self.0.own.identity.member, install).map_err(malformed)?;
+        let install = header
+            .install
+            .clone()
+            .ok_or_else(|| malformed(ConvertError::Missing("install")))?;
+        let install =
+            message_from_proto(from, self.0.own.identity.member, install).map_err(malformed)?;
         let driver = self.0.driver.clone();
         let hand_over = move |install| driver.push_always(Work::Input(DriverInput::Peer(install)));
-        let progress =
-            snapshot_receive::receive(Arc::clone(&self.0.snapshots), header, install, parts, hand_over)
-                .await?;
+        let progress = snapshot_receive::receive(
+            Arc::clone(&self.0.snapshots),
+            header,
+            install,
+            parts,
+            hand_over,
+        )
+        .await?;
         Ok(Response::new(Box::pin(progress)))
     }
 }
@@ -134,7 +155,10 @@ impl Inbound {
         self: Arc<Self>,
         mut frames: Streaming<proto::PeerFrame>,
     ) -> Result<Response<Replies<proto::StreamReply>>, Status> {
-        let first = frames.message().await?.ok_or_else(|| Status::cancelled("empty stream"))?;
+        let first = frames
+            .message()
+            .await?
+            .ok_or_else(|| Status::cancelled("empty stream"))?;
         let from = self.check(first.address.as_ref())?;
         self.deliver(from, first)?;
         let replies = futures::stream::once(async move {
@@ -151,13 +175,23 @@ impl Inbound {
         let to = self.own.identity.member;
         for message in frame.messages {
             let message = message_from_proto(from, to, message).map_err(malformed)?;
-            if self.driver.push(Work::Input(DriverInput::Peer(message))).is_err() {
-                tracing::debug!(peer = from.node.0, "the driver's queue is full: message dropped");
+            if self
+                .driver
+                .push(Work::Input(DriverInput::Peer(message)))
+                .is_err()
+            {
+                tracing::debug!(
+                    peer = from.node.0,
+                    "the driver's queue is full: message dropped"
+                );
             }
         }
         if !frame.rows.is_empty() {
-            let report = report_from_proto(from, frame.rows).map_err(malformed)?;
-            drop(self.driver.push(Work::Input(DriverInput::PeerReport(report))));
+            let report = report_from_proto(from, &frame.rows).map_err(malformed)?;
+            drop(
+                self.driver
+                    .push(Work::Input(DriverInput::PeerReport(report))),
+            );
         }
         Ok(())
     }

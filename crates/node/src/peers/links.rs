@@ -16,7 +16,9 @@ impl Links {
     /// Leaves something for a peer. `false`: it takes none, what waited was lost. A node without an
     /// address gets nothing, which is no news to anybody.
     pub fn send(&self, to: NodeId, parcel: Parcel) -> bool {
-        self.read().get(&to).is_none_or(|link| link.outbox.push(parcel))
+        self.read()
+            .get(&to)
+            .is_none_or(|link| link.outbox.push(parcel))
     }
 
     /// The connection to a member, if it is there under this very directory.
@@ -27,7 +29,9 @@ impl Links {
 
     /// Whether a node is connected.
     pub fn is_connected(&self, node: NodeId) -> bool {
-        self.read().get(&node).is_some_and(|link| link.connection().is_some())
+        self.read()
+            .get(&node)
+            .is_some_and(|link| link.connection().is_some())
     }
 
     /// A node was heard: try to reach it at once.
@@ -39,7 +43,10 @@ impl Links {
 
     /// Drops all links.
     pub fn clear(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Keeps one link for each peer of the address book, for as long as the book lives.
@@ -52,7 +59,9 @@ impl Links {
                 let mut links = self.0.write().unwrap_or_else(PoisonError::into_inner);
                 links.retain(|node, _| wanted.contains_key(node));
                 for node in wanted.keys().filter(|node| **node != own) {
-                    links.entry(*node).or_insert_with(|| connect(*node, context.clone()));
+                    links
+                        .entry(*node)
+                        .or_insert_with(|| connect(*node, context.clone()));
                 }
             }
             if addresses.changed().await.is_err() {

@@ -92,7 +92,12 @@ pub(super) fn connect(node: NodeId, context: LinkContext) -> PeerLink {
         sessions: AtomicU64::new(0),
     };
     let task = tokio::spawn(keep_connected(link, Arc::clone(&wake)));
-    PeerLink { outbox, connection, wake, task }
+    PeerLink {
+        outbox,
+        connection,
+        wake,
+        task,
+    }
 }
 
 struct Link {
@@ -125,7 +130,7 @@ enum LinkError {
 async fn keep_connected(link: Link, wake: Arc<Notify>) {
     let mut last_reason = String::new();
     loop {
-        let error = match link.session(&mut last_reason).await {
+        let error = match Box::pin(link.session(&mut last_reason)).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -146,8 +151,11 @@ impl Link {
         last_reason: &mut String,
     ) -> Result<std::convert::Infallible, LinkError> {
         let mut addresses = self.context.book.addresses();
-        let authority =
-            self.context.book.authority(self.node).ok_or(LinkError::NoAddress);
+        let authority = self
+            .context
+            .book
+            .authority(self.node)
+            .ok_or(LinkError::NoAddress);
         let authority = match authority {
             Ok(authority) => authority,
             Err(error) => {
@@ -164,7 +172,10 @@ impl Link {
             within(control.control(self.frames(member, Lane::Control, session))),
             within(data.append(self.frames(member, Lane::Append, session))),
         )?;
-        *lock(&self.connection) = Some(Connection { member, client: data });
+        *lock(&self.connection) = Some(Connection {
+            member,
+            client: data,
+        });
         last_reason.clear();
         tracing::info!(peer = self.node.0, address = authority, "connected to peer");
         tokio::select! {
@@ -175,7 +186,9 @@ impl Link {
     }
 
     async fn hello(&self, client: &mut RaftClient<Channel>) -> Result<MemberId, LinkError> {
-        let reply = within(client.hello(self.context.own.hello(self.node))).await?.into_inner();
+        let reply = within(client.hello(self.context.own.hello(self.node)))
+            .await?
+            .into_inner();
         let info = check_hello_reply(&self.context.own, self.node, &reply)?;
         let member = info.member;
         self.context.book.note(info);
@@ -190,7 +203,10 @@ impl Link {
         session: u64,
     ) -> impl Stream<Item = proto::PeerFrame> + use<> {
         let address = Some(self.context.own.address(member));
-        let first = proto::PeerFrame { address, ..proto::PeerFrame::default() };
+        let first = proto::PeerFrame {
+            address,
+            ..proto::PeerFrame::default()
+        };
         let source = Frames {
             outbox: Arc::clone(&self.outbox),
             filler: Arc::clone(&self.context.filler),
@@ -250,7 +266,9 @@ impl Frames {
             }
             let mut bytes = 0;
             while bytes < FRAME_BYTES {
-                let Some(parcel) = self.waiting.pop_front() else { break };
+                let Some(parcel) = self.waiting.pop_front() else {
+                    break;
+                };
                 bytes += self.add(&mut frame, parcel).await;
             }
         }
@@ -273,7 +291,8 @@ impl Frames {
                     frame.messages.push(message_to_proto(message));
                     return bytes;
                 }
-                self.driver.push_always(Work::Input(DriverInput::Unreachable(self.member)));
+                self.driver
+                    .push_always(Work::Input(DriverInput::Unreachable(self.member)));
             }
             Parcel::Message(_) | Parcel::Fill { .. } => {}
         }
@@ -287,7 +306,9 @@ impl Frames {
         range: std::ops::RangeInclusive<LogIndex>,
     ) -> Option<Message> {
         let filler = Arc::clone(&self.filler);
-        tokio::task::spawn_blocking(move || filler(message, &range)).await.ok()?
+        tokio::task::spawn_blocking(move || filler(message, &range))
+            .await
+            .ok()?
     }
 }
 
@@ -306,7 +327,10 @@ async fn dial(authority: &str) -> Result<RaftClient<Channel>, LinkError> {
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
-    let channel = endpoint.connect().await.map_err(|error| LinkError::Connect(root_cause(&error)))?;
+    let channel = endpoint
+        .connect()
+        .await
+        .map_err(|error| LinkError::Connect(root_cause(&error)))?;
     Ok(RaftClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX))
@@ -317,9 +341,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
-async fn within<T>(
-    call: impl Future<Output = Result<T, tonic::Status>>,
-) -> Result<T, LinkError> {
+async fn within<T>(call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, LinkError> {
     match tokio::time::timeout(CONNECT_TIMEOUT, call).await {
         Err(_) => Err(LinkError::Silent(CONNECT_TIMEOUT)),
         Ok(Ok(answer)) => Ok(answer),
@@ -346,7 +368,8 @@ async fn moved(
     authority: &str,
 ) {
     let other = |book: &Arc<std::collections::BTreeMap<NodeId, crate::config::NodeAddress>>| {
-        book.get(&node).is_none_or(|entry| entry.authority() != authority)
+        book.get(&node)
+            .is_none_or(|entry| entry.authority() != authority)
     };
     if addresses.wait_for(other).await.is_err() {
         std::future::pending::<()>().await;

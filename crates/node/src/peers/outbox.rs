@@ -69,7 +69,8 @@ impl Outbox {
     pub fn push(&self, parcel: Parcel) -> bool {
         match lane_of(&parcel) {
             Lane::Control => {
-                self.control.push(parcel, CONTROL_PARCELS_MAX, CONTROL_PARCELS_OFFLINE)
+                self.control
+                    .push(parcel, CONTROL_PARCELS_MAX, CONTROL_PARCELS_OFFLINE)
             }
             Lane::Append => self.append.push(parcel, APPEND_PARCELS_MAX, 0),
         }
@@ -121,11 +122,7 @@ impl LaneQueue {
         self.waker.wake();
     }
 
-    fn poll_take(
-        &self,
-        session: u64,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<VecDeque<Parcel>>> {
+    fn poll_take(&self, session: u64, context: &mut Context<'_>) -> Poll<Option<VecDeque<Parcel>>> {
         self.waker.register(context.waker());
         let mut state = self.lock();
         if state.session != Some(session) {
@@ -168,22 +165,42 @@ mod tests {
     use super::*;
 
     fn message(body: MessageBody) -> Parcel {
-        let member = |node| MemberId { node: NodeId(node), directory: DirectoryId(1) };
-        Parcel::Message(Message { from: member(1), to: member(2), term: Term(1), body })
+        let member = |node| MemberId {
+            node: NodeId(node),
+            directory: DirectoryId(1),
+        };
+        Parcel::Message(Message {
+            from: member(1),
+            to: member(2),
+            term: Term(1),
+            body,
+        })
     }
 
     fn heartbeat(round: u64) -> Parcel {
-        message(MessageBody::Heartbeat { round, commit: LogIndex(0) })
+        message(MessageBody::Heartbeat {
+            round,
+            commit: LogIndex(0),
+        })
     }
 
     fn append(seq: u64) -> Parcel {
         let prev = dmq_raft::EntryId::ZERO;
-        message(MessageBody::Append { seq, prev, entries: Vec::new(), commit: LogIndex(0) })
+        message(MessageBody::Append {
+            seq,
+            prev,
+            last: prev,
+            entries: Vec::new(),
+            commit: LogIndex(0),
+        })
     }
 
     fn rounds(parcels: &VecDeque<Parcel>) -> Vec<u64> {
         let round = |parcel: &Parcel| match parcel {
-            Parcel::Message(Message { body: MessageBody::Heartbeat { round, .. }, .. }) => *round,
+            Parcel::Message(Message {
+                body: MessageBody::Heartbeat { round, .. },
+                ..
+            }) => *round,
             other => panic!("{other:?}"),
         };
         parcels.iter().map(round).collect()
@@ -203,8 +220,9 @@ mod tests {
     fn a_hung_peer_loses_the_oldest_and_is_reported() {
         let outbox = Outbox::default();
         outbox.open(1);
-        let told: Vec<bool> =
-            (0..=CONTROL_PARCELS_MAX as u64).map(|round| outbox.push(heartbeat(round))).collect();
+        let told: Vec<bool> = (0..=CONTROL_PARCELS_MAX as u64)
+            .map(|round| outbox.push(heartbeat(round)))
+            .collect();
         assert_eq!(told.iter().filter(|queued| !**queued).count(), 1);
         let state = outbox.control.lock();
         assert_eq!(rounds(&state.parcels)[0], 1);
@@ -215,7 +233,10 @@ mod tests {
     fn an_absent_peer_keeps_a_few_control_messages_and_no_appends() {
         let outbox = Outbox::default();
         for number in 0..20 {
-            assert!(outbox.push(heartbeat(number)), "absence was reported before");
+            assert!(
+                outbox.push(heartbeat(number)),
+                "absence was reported before"
+            );
             assert!(outbox.push(append(number)));
         }
         assert_eq!(outbox.control.lock().parcels.len(), CONTROL_PARCELS_OFFLINE);
@@ -231,7 +252,10 @@ mod tests {
         assert!(outbox.take(Lane::Append, 1).await.is_none());
         outbox.open(2);
         outbox.push(append(2));
-        assert!(outbox.take(Lane::Append, 1).await.is_none(), "an older connection");
+        assert!(
+            outbox.take(Lane::Append, 1).await.is_none(),
+            "an older connection"
+        );
         assert_eq!(outbox.take(Lane::Append, 2).await.unwrap().len(), 1);
     }
 }

@@ -21,9 +21,14 @@ pub async fn request(
         return Err(PinError::Unreachable("not connected".to_owned()));
     };
     let address = Some(own.address(connection.member));
-    let request = proto::PinRequest { address, digest: digest.to_vec().into() };
+    let request = proto::PinRequest {
+        address,
+        digest: digest.to_vec().into(),
+    };
     match tokio::time::timeout(PIN_TIMEOUT, connection.client.pin(request)).await {
-        Err(_) => Err(PinError::Unreachable(format!("no answer within {PIN_TIMEOUT:?}"))),
+        Err(_) => Err(PinError::Unreachable(format!(
+            "no answer within {PIN_TIMEOUT:?}"
+        ))),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(status)) => Err(judge(&status)),
     }

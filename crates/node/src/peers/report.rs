@@ -15,9 +15,9 @@ pub(super) fn report_to_proto(report: MemberReport) -> Vec<proto::ReportRow> {
 /// The report that came on a stream from `from`.
 pub(super) fn report_from_proto(
     from: MemberId,
-    rows: Vec<proto::ReportRow>,
+    rows: &[proto::ReportRow],
 ) -> Result<MemberReport, ConvertError> {
-    let rows = rows.into_iter().map(row_from_proto).collect::<Result<_, _>>()?;
+    let rows = rows.iter().map(row_from_proto).collect::<Result<_, _>>()?;
     Ok(MemberReport { from, rows })
 }
 
@@ -26,7 +26,10 @@ fn row_to_proto(row: ReportRow) -> proto::ReportRow {
     proto::ReportRow {
         member: Some(member_to_proto(row.member)),
         hashes: row.hashes.into_iter().map(note_to_proto).collect(),
-        features: Some(proto::FeatureRange { min: min.0, max: max.0 }),
+        features: Some(proto::FeatureRange {
+            min: min.0,
+            max: max.0,
+        }),
         projection_healthy: row.projection_healthy,
     }
 }
@@ -39,20 +42,29 @@ fn note_to_proto(note: HashNote) -> proto::StateHashNote {
     }
 }
 
-fn row_from_proto(row: proto::ReportRow) -> Result<ReportRow, ConvertError> {
+fn row_from_proto(row: &proto::ReportRow) -> Result<ReportRow, ConvertError> {
     let features = row.features.ok_or(ConvertError::Missing("features"))?;
     Ok(ReportRow {
         member: member_from_proto(row.member.as_ref())?,
-        hashes: row.hashes.iter().map(note_from_proto).collect::<Result<_, _>>()?,
+        hashes: row
+            .hashes
+            .iter()
+            .map(note_from_proto)
+            .collect::<Result<_, _>>()?,
         features: (FeatureLevel(features.min), FeatureLevel(features.max)),
         projection_healthy: row.projection_healthy,
     })
 }
 
 fn note_from_proto(note: &proto::StateHashNote) -> Result<HashNote, ConvertError> {
-    let bytes: [u8; 16] = note.state_hash.as_ref().try_into().map_err(|_| {
-        ConvertError::Invalid { field: "state_hash", rule: "16 bytes" }
-    })?;
+    let bytes: [u8; 16] =
+        note.state_hash
+            .as_ref()
+            .try_into()
+            .map_err(|_| ConvertError::Invalid {
+                field: "state_hash",
+                rule: "16 bytes",
+            })?;
     Ok(HashNote {
         index: LogIndex(note.index),
         hash: StateHash(u128::from_be_bytes(bytes)),

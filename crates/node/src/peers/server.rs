@@ -5,9 +5,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use super::{
-    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX, RaftService, STREAMS_MAX,
-};
+use super::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX, RaftService, STREAMS_MAX};
 
 /// Headers of a call are a few names; more is not a peer.
 const HEADER_BYTES_MAX: u32 = 16 << 10;

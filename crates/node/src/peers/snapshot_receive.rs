@@ -23,7 +23,10 @@ pub struct Receiving<D: Disk> {
 impl<D: Disk> Receiving<D> {
     /// Files go into this store.
     pub fn new(store: Arc<SnapshotStore<D>>) -> Self {
-        Self { store, one: Arc::new(Semaphore::new(1)) }
+        Self {
+            store,
+            one: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -33,7 +36,9 @@ pub(super) async fn header(
 ) -> Result<proto::SnapshotHeader, Status> {
     match parts.message().await?.and_then(|part| part.part) {
         Some(Part::Header(header)) => Ok(header),
-        _ => Err(Status::invalid_argument("a snapshot begins with its header")),
+        _ => Err(Status::invalid_argument(
+            "a snapshot begins with its header",
+        )),
     }
 }
 
@@ -52,7 +57,12 @@ pub(super) async fn receive<D: Disk + 'static>(
     let store = Arc::clone(&receiving.store);
     let incoming = blocking(move || store.receive(&offer)).await?;
     let (progress, replies) = mpsc::channel(PROGRESS_MAX);
-    let transfer = Transfer { incoming, parts, total: header.total_bytes, _permit: permit };
+    let transfer = Transfer {
+        incoming,
+        parts,
+        total: header.total_bytes,
+        _permit: permit,
+    };
     tokio::spawn(async move {
         let end = transfer.run(&progress, install, hand_over).await;
         drop(progress.send(end).await);
@@ -62,7 +72,9 @@ pub(super) async fn receive<D: Disk + 'static>(
 
 fn offer(header: &proto::SnapshotHeader, install: &Message) -> Result<SnapshotOffer, Status> {
     let MessageBody::InstallSnapshot { last, .. } = &install.body else {
-        return Err(Status::invalid_argument("`install` is not an InstallSnapshot"));
+        return Err(Status::invalid_argument(
+            "`install` is not an InstallSnapshot",
+        ));
     };
     SnapshotOffer::decode(&header.meta)
         .filter(|offer| offer.last == *last && offer.file_bytes == header.total_bytes)
@@ -84,8 +96,14 @@ impl<D: Disk + 'static> Transfer<D> {
         hand_over: impl FnOnce(Message) + Send,
     ) -> Result<proto::SnapshotProgress, Status> {
         let offset = self.incoming.offset();
-        let begun = proto::SnapshotProgress { offset, done: false };
-        progress.send(Ok(begun)).await.map_err(|_| Status::cancelled("the sender is gone"))?;
+        let begun = proto::SnapshotProgress {
+            offset,
+            done: false,
+        };
+        progress
+            .send(Ok(begun))
+            .await
+            .map_err(|_| Status::cancelled("the sender is gone"))?;
         while self.incoming.offset() < self.total {
             self = self.chunk().await?;
         }
@@ -94,12 +112,20 @@ impl<D: Disk + 'static> Transfer<D> {
         fits(&info, &install)?;
         tracing::info!(snapshot = %info.meta.last, bytes = total, "snapshot received");
         hand_over(install);
-        Ok(proto::SnapshotProgress { offset: total, done: true })
+        Ok(proto::SnapshotProgress {
+            offset: total,
+            done: true,
+        })
     }
 
     async fn chunk(mut self) -> Result<Self, Status> {
         let part = self.parts.message().await?.and_then(|part| part.part);
-        let Some(Part::Chunk(proto::SnapshotChunk { offset, data, crc32c })) = part else {
+        let Some(Part::Chunk(proto::SnapshotChunk {
+            offset,
+            data,
+            crc32c,
+        })) = part
+        else {
             return Err(Status::cancelled("the snapshot ended early"));
         };
         let mut incoming = self.incoming;
@@ -115,12 +141,14 @@ impl<D: Disk + 'static> Transfer<D> {
 /// The message must speak of the file that came.
 fn fits(info: &SnapshotInfo, install: &Message) -> Result<(), Status> {
     match &install.body {
-        MessageBody::InstallSnapshot { last, configuration, .. }
-            if *last == info.meta.last && *configuration == info.meta.configuration =>
-        {
-            Ok(())
-        }
-        _ => Err(Status::invalid_argument("`install` does not describe the file")),
+        MessageBody::InstallSnapshot {
+            last,
+            configuration,
+            ..
+        } if *last == info.meta.last && *configuration == info.meta.configuration => Ok(()),
+        _ => Err(Status::invalid_argument(
+            "`install` does not describe the file",
+        )),
     }
 }
 

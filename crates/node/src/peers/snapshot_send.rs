@@ -19,7 +19,7 @@ const CHUNKS_AHEAD: usize = 2;
 /// A peer that takes no chunk for so long is gone.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A peer may need so long to verify and sync the whole file.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(120);
+const FINISH_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Why a snapshot did not arrive. The core asks again, and the newest file is taken then.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,9 @@ pub async fn send<D: Disk + 'static>(
     let header = header(&own, reader.info(), message);
     let (parts, stream) = mpsc::channel(CHUNKS_AHEAD);
     push(&parts, Part::Header(header)).await?;
-    let call = connection.client.install_snapshot(ReceiverStream::new(stream));
+    let call = connection
+        .client
+        .install_snapshot(ReceiverStream::new(stream));
     let mut progress = within(CHUNK_TIMEOUT, call).await?.into_inner();
     let offset = next(CHUNK_TIMEOUT, &mut progress).await?.offset;
     let chunks = chunks(reader, offset, total, &parts);
@@ -59,9 +61,10 @@ pub async fn send<D: Disk + 'static>(
         }
     }
     drop(parts);
-    match next(FINISH_TIMEOUT, &mut progress).await?.done {
-        true => Ok(()),
-        false => Err(SendError::Peer("the file is not complete there".to_owned())),
+    if next(FINISH_TIMEOUT, &mut progress).await?.done {
+        Ok(())
+    } else {
+        Err(SendError::Peer("the file is not complete there".to_owned()))
     }
 }
 
@@ -69,7 +72,12 @@ async fn open<D: Disk + 'static>(
     store: Arc<SnapshotStore<D>>,
     mut message: Message,
 ) -> Result<(SnapshotReader<D>, Message), SendError> {
-    let MessageBody::InstallSnapshot { last, configuration, .. } = &mut message.body else {
+    let MessageBody::InstallSnapshot {
+        last,
+        configuration,
+        ..
+    } = &mut message.body
+    else {
         return Err(SendError::Read("not an InstallSnapshot message".to_owned()));
     };
     let least = *last;
@@ -110,17 +118,25 @@ async fn chunks<D: Disk + 'static>(
         reader = back;
         let crc32c = crc32c::crc32c(&data);
         let sent = data.len() as u64;
-        push(parts, Part::Chunk(proto::SnapshotChunk { offset, data, crc32c })).await?;
+        push(
+            parts,
+            Part::Chunk(proto::SnapshotChunk {
+                offset,
+                data,
+                crc32c,
+            }),
+        )
+        .await?;
         offset += sent;
     }
     Ok(())
 }
 
-async fn push(
-    parts: &mpsc::Sender<proto::SnapshotPart>,
-    part: Part,
-) -> Result<(), SendError> {
-    match parts.send_timeout(proto::SnapshotPart { part: Some(part) }, CHUNK_TIMEOUT).await {
+async fn push(parts: &mpsc::Sender<proto::SnapshotPart>, part: Part) -> Result<(), SendError> {
+    match parts
+        .send_timeout(proto::SnapshotPart { part: Some(part) }, CHUNK_TIMEOUT)
+        .await
+    {
         Ok(()) => Ok(()),
         Err(error) => Err(SendError::Peer(error.to_string())),
     }
@@ -130,7 +146,9 @@ async fn next(
     limit: Duration,
     progress: &mut tonic::Streaming<proto::SnapshotProgress>,
 ) -> Result<proto::SnapshotProgress, SendError> {
-    within(limit, progress.message()).await?.ok_or_else(|| SendError::Peer("closed".to_owned()))
+    within(limit, progress.message())
+        .await?
+        .ok_or_else(|| SendError::Peer("closed".to_owned()))
 }
 
 async fn within<T>(

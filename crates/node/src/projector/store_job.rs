@@ -20,30 +20,38 @@ pub(super) type StoreBox = Box<dyn StateStore>;
 pub(super) enum Done {
     /// The store was looked at.
     Opened(Opened),
-    /// A transaction; after an error the store is opened anew.
-    Worked(Result<StoreBox, StoreError>),
+    /// A transaction was committed.
+    Worked(StoreBox),
+    /// A transaction was not, or its outcome is unknown.
+    Failed(StoreBox, StoreError),
 }
 
-/// What the store is good for.
+/// What the store is good for. It is kept as long as it may be of use: it remembers its highest owner
+/// epoch, which keeps a writer that was fenced off from claiming the database back.
 pub(super) enum Opened {
     /// It is ours.
     Ready(StoreBox, FeedStart),
     /// It is not there now.
-    Unavailable(StoreError),
+    Unavailable(StoreBox, StoreError),
     /// It is not ours, or cannot be used.
     Stopped(String),
     /// It knows entries that the log has lost.
     LostEntries(StopReason),
 }
 
-/// Opens the store after a pause, and compares it with the log.
+/// Compares the store with the log after a pause; `None`: it is not open yet.
 pub(super) fn open<D: Disk>(
     context: Arc<ProjectorContext<D>>,
+    store: Option<StoreBox>,
     pause: Duration,
 ) -> BoxFuture<'static, Done> {
     async move {
         tokio::time::sleep(pause).await;
-        Done::Opened(match dmq_store::open(&context.url, &context.directory) {
+        let store = match store {
+            Some(store) => Ok(store),
+            None => dmq_store::open(&context.url, &context.directory),
+        };
+        Done::Opened(match store {
             Ok(store) => prepare(store, &context).await,
             Err(error) => Opened::Stopped(error.to_string()),
         })
@@ -53,10 +61,8 @@ pub(super) fn open<D: Disk>(
 
 async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) -> Opened {
     let term_at = |index: MetadataIndex| {
-        context
-            .reader
-            .term_at(LogIndex(index.0))
-            .map(|term| Term(term.0))
+        let term = context.reader.term_at(LogIndex(index.0));
+        term.map(|term| Term(term.0))
     };
     let log = LogView {
         changes_after: context.changes_after,
@@ -71,7 +77,7 @@ async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) ->
         Ok(Prepared::Rebuild) => Opened::Ready(store, FeedStart::Rebuild),
         Ok(Prepared::Refused(refusal)) => Opened::Stopped(refusal.to_string()),
         Ok(Prepared::Stop(reason)) => Opened::LostEntries(reason),
-        Err(error) if error.retryable() => Opened::Unavailable(error),
+        Err(error) if error.retryable() => Opened::Unavailable(store, error),
         Err(error) => Opened::Stopped(error.to_string()),
     }
 }
@@ -80,7 +86,7 @@ async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) ->
 pub(super) fn apply(mut store: StoreBox, batch: Batch) -> BoxFuture<'static, Done> {
     async move {
         let result = store.apply(&batch).await;
-        Done::Worked(result.map(|()| store))
+        ended(store, result)
     }
     .boxed()
 }
@@ -93,12 +99,19 @@ pub(super) fn rebuild(
 ) -> BoxFuture<'static, Done> {
     async move {
         let result = store.rebuild(&image, &at).await;
-        Done::Worked(result.map(|()| store))
+        ended(store, result)
     }
     .boxed()
 }
 
+fn ended(store: StoreBox, result: Result<(), StoreError>) -> Done {
+    match result {
+        Ok(()) => Done::Worked(store),
+        Err(error) => Done::Failed(store, error),
+    }
+}
+
 /// Nothing to write.
 pub(super) fn nothing(store: StoreBox) -> BoxFuture<'static, Done> {
-    std::future::ready(Done::Worked(Ok(store))).boxed()
+    std::future::ready(Done::Worked(store)).boxed()
 }
