@@ -143,6 +143,31 @@ fn a_controller_that_finds_no_successor_stops_all_the_same() {
 }
 
 #[test]
+fn all_members_stop_together_without_waiting_for_each_other() {
+    let mut shell = Shell::born(3, |_| ());
+    for node in [1, 2, 0] {
+        shell.tell(node, DriverInput::Drained);
+        shell.tell(node, DriverInput::Stop);
+    }
+    shell.tick();
+    assert!(
+        shell
+            .nodes
+            .iter()
+            .all(|node| node.exit == Some(ExitReason::Stopped))
+    );
+}
+
+#[test]
+fn a_transfer_to_a_stranger_names_the_voters() {
+    let mut shell = Shell::born(3, |_| ());
+    let to = Some(NodeId(9));
+    let ticket = shell.ask(0, |ticket| DriverInput::Transfer { ticket, to });
+    let text = failure(&shell, ticket).to_string();
+    assert_eq!(text, "target is '9': must be one of the voters 1, 2, 3");
+}
+
+#[test]
 fn a_transfer_answers_with_the_new_controller() {
     let mut shell = Shell::born(3, |_| ());
     let to = Some(NodeId(3));

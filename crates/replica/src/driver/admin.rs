@@ -96,8 +96,31 @@ impl Driver {
                 },
             );
         }
+        if let Some(error) = self.not_a_voter(to) {
+            return self.fail(ticket, error);
+        }
         self.transfers.push(ticket);
         self.start_transfer(to);
+    }
+
+    /// Refuses a target that is no voter, naming the voters.
+    fn not_a_voter(&self, to: Option<NodeId>) -> Option<RequestError> {
+        let voters: Vec<NodeId> = self.configuration.1.voters.iter().map(|m| m.node).collect();
+        let target = to.filter(|target| !voters.contains(target))?;
+        let names: Vec<_> = voters.iter().map(NodeId::to_string).collect();
+        let names = names.join(", ");
+        Some(RequestError::Invalid(format!(
+            "target is '{target}': must be one of the voters {names}"
+        )))
+    }
+
+    /// Whether another voter could take over, now or soon.
+    fn has_successor(&self) -> bool {
+        let voters = &self.configuration.1;
+        let peers = self.raft.status().peers;
+        peers
+            .iter()
+            .any(|peer| voters.is_voter(&peer.member) && !peer.stopping)
     }
 
     fn start_transfer(&mut self, to: Option<NodeId>) {
@@ -194,6 +217,7 @@ impl Driver {
         let view = StopView {
             now: self.now,
             leads: self.leads(),
+            has_successor: self.has_successor(),
             busy: waiting > 0 || !self.drained,
             flushed: self.projection != ProjectionHealth::Healthy
                 || self.projected >= self.applied.index,

@@ -33,6 +33,8 @@ pub(super) struct StopView {
     pub(super) now: u64,
     /// This member leads.
     pub(super) leads: bool,
+    /// There is another voter that is not stopping.
+    pub(super) has_successor: bool,
     /// Requests wait, or the shell still has open ones.
     pub(super) busy: bool,
     /// The projection has everything that was applied, or cannot go on.
@@ -68,9 +70,13 @@ impl StopPhase {
     /// The phase after a look at the world; called until it no longer changes.
     pub(super) fn next(self, view: StopView, times: StopTimes) -> Self {
         match self {
-            Self::HandOver { until, .. } if !view.leads || view.now >= until => Self::Linger {
-                until: view.now + times.linger,
-            },
+            Self::HandOver { until, .. }
+                if !view.leads || !view.has_successor || view.now >= until =>
+            {
+                Self::Linger {
+                    until: view.now + times.linger,
+                }
+            }
             Self::Linger { until } if !view.busy || view.now >= until => Self::Flush {
                 until: view.now + times.flush,
             },
@@ -104,6 +110,7 @@ mod tests {
         StopView {
             now,
             leads,
+            has_successor: true,
             busy,
             flushed,
         }
@@ -138,6 +145,16 @@ mod tests {
         }
         assert_eq!(phase, StopPhase::Done);
         assert_eq!(ends, vec![30, 60, 110]);
+    }
+
+    #[test]
+    fn nobody_to_hand_over_to_is_not_waited_for() {
+        let phase = StopPhase::Running.begin(0, true, TIMES);
+        let alone = StopView {
+            has_successor: false,
+            ..view(1, true, true, true)
+        };
+        assert_eq!(phase.next(alone, TIMES), StopPhase::Linger { until: 31 });
     }
 
     #[test]
