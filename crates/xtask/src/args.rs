@@ -15,7 +15,10 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Format, clippy, layers, tidiness, drift of generated files. Never writes.
-    Lint,
+    Lint {
+        /// Checks to run, all if none is named.
+        checks: Vec<String>,
+    },
     /// Writes what `lint` would complain about and can be written: format, clippy's suggestions, generated files.
     Fix,
     /// Runs all suites whose means this machine has, or the named ones.
@@ -40,7 +43,7 @@ enum Command {
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> anyhow::Result<()> {
     match Args::parse().command {
-        Command::Lint => check::lint(),
+        Command::Lint { checks } => check::lint(&checks),
         Command::Fix => fix::fix(),
         Command::Test(options) => suite::test(&options),
         Command::Ci => ci::ci(),

@@ -4,7 +4,7 @@ use crate::{check, suite};
 
 /// Lint, then all suites; a finding of the first does not hide what the second would say.
 pub(crate) fn ci() -> anyhow::Result<()> {
-    let lint = check::lint();
+    let lint = check::lint(&[]);
     if let Err(error) = &lint {
         crate::process::say(&format!("lint: {error:#}"));
     }

@@ -82,7 +82,9 @@ fn command(suite: &Suite, program: &TestProgram, share: Duration, options: &Opti
     let mut command = Command::new(&program.path);
     command
         .current_dir(&program.folder)
-        .env("CARGO_MANIFEST_DIR", &program.folder);
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        // Errors say where they come from by themselves; panics keep their traces.
+        .env("RUST_LIB_BACKTRACE", "0");
     if let Some(threads) = suite.threads {
         command.arg(format!("--test-threads={threads}"));
     }
