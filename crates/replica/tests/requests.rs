@@ -146,7 +146,7 @@ fn min_index_waits_and_ends_in_time() {
     };
     let soon = shell.ask(1, wait_for(applied.0 + 1));
     let never = shell.ask(1, wait_for(applied.0 + 1_000));
-    assert!(shell.answers.get(&soon).is_none());
+    assert!(!shell.answers.contains_key(&soon));
     shell.write(0, 7, Ack::Applied);
     shell.until("the read", |shell| shell.answers.contains_key(&soon));
     assert!(matches!(shell.answers[&soon], Answer::Read { .. }));

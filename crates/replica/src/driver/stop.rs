@@ -28,6 +28,7 @@ pub(super) enum StopPhase {
 
 /// What the sequence looks at, once each turn.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct StopView {
     /// Ticks since the start.
     pub(super) now: u64,

@@ -11,10 +11,11 @@
 //! |---|---|
 //! | `world` | time, the queue of events |
 //! | `node`, `work`, `store`, `transfer` | a process, its parts at work, its projector, its snapshots |
-//! | `client`, `requests` | what clients want, and their calls |
+//! | `client`, `requests`, `birth` | what clients and the administrator want, and their calls |
 //! | `network`, `faults` | what goes wrong |
 //! | `history`, `checks` | what must hold |
 
+mod birth;
 mod checks;
 mod client;
 mod faults;

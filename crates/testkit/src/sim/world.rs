@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dmq_raft::{LogIndex, MemberId, Message};
-use dmq_replica::{
-    Answer, DriverInput, InitializeRequest, MemberReport, PinDigest, PinError, Ticket,
-};
+use dmq_replica::{DriverInput, MemberReport, PinDigest, PinError, Ticket};
 
 use super::client::{BROKERS, Call, Client};
 use super::history::{History, Violation};
@@ -75,6 +73,7 @@ pub(super) enum Delivery {
 }
 
 /// Everything.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct World {
     /// The setting.
     pub(super) params: Params,
@@ -362,41 +361,6 @@ impl World {
     /// The position of a member.
     pub(super) fn position(&self, member: MemberId) -> Option<usize> {
         self.nodes.iter().position(|node| node.member() == member)
-    }
-
-    fn initialize(&mut self) {
-        if self.initialized {
-            return;
-        }
-        self.after(700 * MS, Event::Initialize);
-        let voters = self.nodes.iter().map(SimNode::member).collect();
-        let request = InitializeRequest {
-            cluster_id: super::node::CLUSTER.into(),
-            incarnation: dmq_metadata::Incarnation::FIRST,
-            voters,
-        };
-        let ticket = Ticket(0);
-        let life = self.nodes[0].life;
-        self.queue_driver(0, life, DriverInput::Initialize { ticket, request });
-    }
-
-    /// The answer to an `initialize`.
-    ///
-    /// # Errors
-    /// It was refused for good.
-    pub(super) fn initialized(&mut self, answer: &Answer) -> Result<(), Violation> {
-        match answer {
-            Answer::Initialized => self.initialized = true,
-            Answer::Failed(error) if error.retriable() => {}
-            Answer::Failed(error) => {
-                let again = error.to_string().contains("another initialize");
-                if !again {
-                    return Err(format!("initialize: {error}"));
-                }
-            }
-            other => return Err(format!("initialize was answered by {other:?}")),
-        }
-        Ok(())
     }
 
     /// What the run amounts to.
