@@ -222,7 +222,7 @@ impl Driver {
             DriverInput::Peer(message) => self.peer(message),
             DriverInput::PeerReport(report) => self.peer_report(report),
             DriverInput::Propose(proposal) => self.arrived.push(self.pending(proposal)),
-            DriverInput::Read(read) => self.reads.arrive(read, self.read_times()),
+            DriverInput::Read(read) => self.read(read),
             DriverInput::Heartbeat(beat) => self.heartbeat(&beat),
             DriverInput::Initialize { ticket, request } => self.initialize(ticket, request),
             DriverInput::PinRequest { ticket, digest } => self.pin_request(ticket, digest),

@@ -153,6 +153,13 @@ impl Driver {
         }
     }
 
+    pub(super) fn read(&mut self, read: ReadRequest) {
+        if self.reads.len() >= self.settings.waiters_max {
+            return self.fail(read.ticket, RequestError::Overloaded);
+        }
+        self.reads.arrive(read, self.read_times());
+    }
+
     /// One confirmation for all linearizable reads of this turn.
     pub(super) fn start_reads(&mut self) {
         if let Some(seq) = self.reads.start_round(self.read_times()) {
