@@ -7,7 +7,7 @@ use super::waiters::{Decision, Waiting};
 use super::{Driver, Ready};
 use crate::{
     Ack, AlarmKind, Answer, AppliedBatch, ApplierStop, CommittedWrite, ExitReason, Installed,
-    ProjectionHealth, RequestError, Ticket,
+    ProjectionHealth, ReadRequest, RequestError, Ticket,
 };
 
 impl Driver {
