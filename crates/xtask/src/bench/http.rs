@@ -17,6 +17,8 @@ pub(super) struct Connection {
 /// A whole answer.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// `X-Metadata-Index` and `X-Metadata-Projected-Index`, where the answer has both.
+    pub(super) indexes: Option<(u64, u64)>,
     pub(super) body: Bytes,
 }
 
@@ -63,9 +65,22 @@ impl Connection {
             .send_request(request.body(Full::new(body))?)
             .await?;
         let status = answer.status();
+        let indexes = indexes(answer.headers());
         let body = answer.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            indexes,
+            body,
+        })
     }
+}
+
+fn indexes(headers: &http::HeaderMap) -> Option<(u64, u64)> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    Some((
+        number("x-metadata-index")?,
+        number("x-metadata-projected-index")?,
+    ))
 }
 
 /// One request on a connection of its own, for set-up and questions.

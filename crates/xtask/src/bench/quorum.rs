@@ -11,7 +11,7 @@ use super::load::{Duty, Sample, closed_loop};
 use super::ours::{self, Partition, Quorum};
 use super::postgres::Postgres;
 use super::table::Table;
-use super::workload::{Ack, Creator, Updater};
+use super::workload::{Ack, Creator, Updater, not_projected};
 use crate::process::say;
 
 /// Partitions that `update` changes, and keys that etcd overwrites.
@@ -102,18 +102,16 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let folder = disk::folder(options.dir.as_deref())?;
     let mut machine = Machine::start(folder.path(), &options.sides).await?;
     let mut table = Table::default();
-    for round in 1..=options.rounds {
-        for &workload in &options.writes {
-            for &clients in &options.clients {
-                for &side in &options.sides {
-                    let sample = machine
-                        .measure(side, workload, clients, options.duty())
-                        .await?;
-                    say(&progress(round, workload, clients, side, sample));
-                    table.add(workload.name(), clients, side.name(), sample);
-                }
-            }
+    for (round, workload, clients, side) in options.cells() {
+        let sample = machine
+            .measure(side, workload, clients, options.duty())
+            .await?;
+        say(&progress(round, workload, clients, side, sample));
+        match not_projected() {
+            0 => {}
+            late => say(&format!("  {late} answers did not wait for the database")),
         }
+        table.add(workload.name(), clients, side.name(), sample);
     }
     let sides: Vec<&'static str> = options.sides.iter().map(|side| side.name()).collect();
     say(&format!("\n{}", options.caption(&machine)));
@@ -139,6 +137,23 @@ fn progress(
 }
 
 impl Options {
+    /// Every cell of every round, in the order in which they are measured: the sides take turns.
+    fn cells(&self) -> Vec<(usize, Workload, usize, Side)> {
+        let mut cells = Vec::new();
+        for round in 1..=self.rounds {
+            for &workload in &self.writes {
+                for &clients in &self.clients {
+                    cells.extend(
+                        self.sides
+                            .iter()
+                            .map(|side| (round, workload, clients, *side)),
+                    );
+                }
+            }
+        }
+        cells
+    }
+
     fn duty(&self) -> Duty {
         Duty {
             warm_up: Duration::from_secs(1),

@@ -27,6 +27,15 @@ impl Ack {
     }
 }
 
+/// Answers of this run that came before the controller's database had the write, although they should have waited.
+static NOT_PROJECTED: AtomicU64 = AtomicU64::new(0);
+
+/// How many answers did not wait for the database since this was last asked. The default acknowledgement waits up to one
+/// second; a column of answers that did not wait would be another column.
+pub(super) fn not_projected() -> u64 {
+    NOT_PROJECTED.swap(0, Ordering::Relaxed)
+}
+
 /// A client with partitions of its own, each changed in turn with the epoch that the last change gave it, so
 /// that every write is accepted.
 pub(super) struct Updater {
@@ -34,6 +43,7 @@ pub(super) struct Updater {
     partitions: Vec<Partition>,
     paths: Vec<String>,
     next: usize,
+    ack: Ack,
 }
 
 impl Updater {
@@ -55,6 +65,7 @@ impl Updater {
             partitions,
             paths,
             next: 0,
+            ack,
         })
     }
 
@@ -73,7 +84,7 @@ impl Writer for Updater {
             .connection
             .send(Method::PATCH, &self.paths[at], body)
             .await?;
-        succeeded(&answer)?;
+        succeeded(&answer, self.ack)?;
         self.partitions[at].partition_epoch += 1;
         Ok(())
     }
@@ -104,6 +115,7 @@ static NAMES: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Creator {
     connection: Connection,
     path: String,
+    ack: Ack,
 }
 
 impl Creator {
@@ -112,6 +124,7 @@ impl Creator {
         Ok(Self {
             connection: Connection::open(port).await?,
             path,
+            ack,
         })
     }
 }
@@ -123,11 +136,11 @@ impl Writer for Creator {
             r#"{{"topicName":"bench-{name:010}","numPartitions":1,"replicationFactor":3,"configs":{{"retention.ms":"604800000"}}}}"#
         );
         let answer = self.connection.send(Method::POST, &self.path, body).await?;
-        succeeded(&answer)
+        succeeded(&answer, self.ack)
     }
 }
 
-fn succeeded(answer: &Answer) -> anyhow::Result<()> {
+fn succeeded(answer: &Answer, ack: Ack) -> anyhow::Result<()> {
     let text = || String::from_utf8_lossy(&answer.body).into_owned();
     ensure!(
         answer.status.is_success(),
@@ -135,5 +148,11 @@ fn succeeded(answer: &Answer) -> anyhow::Result<()> {
         answer.status,
         text()
     );
+    let there = answer
+        .indexes
+        .is_some_and(|(index, projected)| projected >= index);
+    if ack == Ack::Projected && !there {
+        NOT_PROJECTED.fetch_add(1, Ordering::Relaxed);
+    }
     Ok(())
 }
