@@ -19,27 +19,43 @@ struct Case {
 fn case(
     method: Method,
     path: &'static str,
-    body: impl ToString,
+    body: String,
     status: u16,
     words: &'static [&'static str],
 ) -> Case {
     Case {
         method,
         path,
-        body: body.to_string(),
+        body,
         content_type: None,
         status,
         words,
     }
 }
 
-fn post(
-    path: &'static str,
-    body: impl ToString,
-    status: u16,
-    words: &'static [&'static str],
-) -> Case {
-    case(Method::POST, path, body, status, words)
+fn get(path: &'static str, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::GET, path, String::new(), status, words)
+}
+
+fn delete(path: &'static str, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::DELETE, path, String::new(), status, words)
+}
+
+fn put(path: &'static str, body: &Value, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::PUT, path, body.to_string(), status, words)
+}
+
+fn patch(path: &'static str, body: &Value, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::PATCH, path, body.to_string(), status, words)
+}
+
+fn post(path: &'static str, body: &Value, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::POST, path, body.to_string(), status, words)
+}
+
+/// A body that need not be JSON.
+fn raw(body: &str, status: u16, words: &'static [&'static str]) -> Case {
+    case(Method::POST, "/topics", body.to_owned(), status, words)
 }
 
 fn topic(name: &str) -> Value {
@@ -52,7 +68,7 @@ async fn start() -> anyhow::Result<(Quorum, Rest)> {
         nodes: 1,
         ..QuorumOptions::default()
     };
-    let mut quorum = Quorum::start(&options.with("broker.session-timeout-ms", 3_600_000)).await?;
+    let mut quorum = Quorum::start(&options.with("broker.session-timeout-ms", "3600000")).await?;
     let rest = quorum.rest(1)?;
     play_brokers(&rest).await?;
     let orders = json!({ "topicName": "orders", "numPartitions": 3, "replicationFactor": 2 });
@@ -134,168 +150,118 @@ fn complaints(answer: &Answer, status: u16, words: &[&str]) -> Vec<String> {
     wrong
 }
 
+/// Starts a node, lets it refuse what `cases` makes of it, and looks whether it still runs.
+async fn check(cases: impl AsyncFnOnce(&Rest) -> anyhow::Result<Vec<Case>>) -> anyhow::Result<()> {
+    let (mut quorum, rest) = start().await?;
+    let cases = cases(&rest).await?;
+    refuses(&rest, cases).await?;
+    quorum.node(1)?.check()
+}
+
 #[tokio::test]
 async fn bodies_that_are_no_request() -> anyhow::Result<()> {
-    let (mut quorum, rest) = start().await?;
-    let mut wrong_type = post("/topics", topic("a"), 415, &["text/plain"]);
-    wrong_type.content_type = Some("text/plain");
+    let topics = |body, status, words| post("/topics", &body, status, words);
+    let port = json!({ "id": 1, "host": "h", "port": 70_000 });
     let large = json!({ "topicName": "a".repeat(1_100_000), "numPartitions": 1 });
-    let cases = vec![
-        post("/topics", "{", 400, &["JSON"]),
-        post("/topics", "[]", 400, &[]),
-        post("/topics", "null", 400, &[]),
-        post(
-            "/topics",
-            "{\"topicName\":\"a\",\"topicName\":\"b\"}",
-            400,
-            &["topicName"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "a", "partitons": 1 }),
-            400,
-            &["partitons"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": 7 }),
-            400,
-            &["topicName", "7"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "a", "numPartitions": "3" }),
-            400,
-            &["numPartitions"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "a", "numPartitions": 1.5 }),
-            400,
-            &["numPartitions"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "a", "numPartitions": -1 }),
-            422,
-            &["numPartitions", "-1"],
-        ),
-        post(
-            "/brokers",
-            json!({ "id": 1, "host": "h", "port": 70000 }),
-            422,
-            &["port", "70000"],
-        ),
-        post("/topics", "[".repeat(100_000), 400, &[]),
-        post("/topics", large, 413, &["1048576"]),
-        wrong_type,
-    ];
-    refuses(&rest, cases).await?;
-    quorum.node(1)?.check()
+    let mut wrong_type = topics(topic("a"), 415, &["text/plain"]);
+    wrong_type.content_type = Some("text/plain");
+    check(async |_| {
+        Ok(vec![
+            raw("{", 400, &["JSON"]),
+            raw("[]", 400, &[]),
+            raw("null", 400, &[]),
+            raw(&"[".repeat(100_000), 400, &[]),
+            raw(r#"{"topicName":"a","topicName":"b"}"#, 400, &["topicName"]),
+            topics(
+                json!({ "topicName": "a", "partitons": 1 }),
+                400,
+                &["partitons"],
+            ),
+            topics(json!({ "topicName": 7 }), 400, &["topicName", "7"]),
+            topics(with("numPartitions", &json!("3")), 400, &["numPartitions"]),
+            topics(with("numPartitions", &json!(1.5)), 400, &["numPartitions"]),
+            topics(
+                with("numPartitions", &json!(-1)),
+                422,
+                &["numPartitions", "-1"],
+            ),
+            topics(large, 413, &["1048576"]),
+            post("/brokers", &port, 422, &["port", "70000"]),
+            wrong_type,
+        ])
+    })
+    .await
+}
+
+/// A good topic with one field exchanged.
+fn with(field: &str, value: &Value) -> Value {
+    let mut body = topic("new");
+    body[field] = value.clone();
+    body
 }
 
 #[tokio::test]
-async fn topics_that_break_a_rule() -> anyhow::Result<()> {
-    let (mut quorum, rest) = start().await?;
-    let with = |field: &str, value: Value| {
-        let mut body = topic("new");
-        body[field] = value;
-        body
+async fn names_that_break_kafkas_rules() -> anyhow::Result<()> {
+    let name = |name: &str, words| post("/topics", &topic(name), 422, words);
+    check(async |_| {
+        Ok(vec![
+            name("", &["topicName"]),
+            name(".", &["topicName"]),
+            name("..", &["topicName"]),
+            name("no spaces", &["topicName", "no spaces"]),
+            name("ümlaut", &["topicName"]),
+            name(&"a".repeat(250), &["topicName", "249"]),
+            post("/topics", &topic("orders"), 409, &["orders"]),
+            post(
+                "/topics",
+                &json!({ "numPartitions": 1 }),
+                422,
+                &["topicName"],
+            ),
+        ])
+    })
+    .await
+}
+
+#[tokio::test]
+async fn numbers_assignments_and_settings_that_break_a_rule() -> anyhow::Result<()> {
+    let field = |field, value, words| post("/topics", &with(field, &value), 422, words);
+    let assigned = |assignments: Value, words| {
+        let body = json!({ "topicName": "new", "assignments": assignments });
+        post("/topics", &body, 422, words)
     };
-    let long = "a".repeat(250);
-    let cases = vec![
-        post("/topics", topic(""), 422, &["topicName"]),
-        post("/topics", topic("."), 422, &["topicName"]),
-        post("/topics", topic(".."), 422, &["topicName"]),
-        post(
-            "/topics",
-            topic("no spaces"),
-            422,
-            &["topicName", "no spaces"],
-        ),
-        post("/topics", topic("ümlaut"), 422, &["topicName"]),
-        post("/topics", topic(&long), 422, &["topicName", "249"]),
-        post(
-            "/topics",
-            with("numPartitions", json!(0)),
-            422,
-            &["numPartitions", "0"],
-        ),
-        post(
-            "/topics",
-            with("numPartitions", json!(10_001)),
-            422,
-            &["numPartitions", "10000"],
-        ),
-        post(
-            "/topics",
-            with("numPartitions", json!(1_000_000_000)),
-            422,
-            &["1000000000", "10000"],
-        ),
-        post(
-            "/topics",
-            with("replicationFactor", json!(0)),
-            422,
-            &["replicationFactor", "0"],
-        ),
-        post(
-            "/topics",
-            with("replicationFactor", json!(4)),
-            422,
-            &["replicationFactor", "4", "3"],
-        ),
-        post(
-            "/topics",
-            with("partitionCount", json!(2)),
-            422,
-            &["partitionCount"],
-        ),
-        post(
-            "/topics",
-            with("configs", json!({ "no.such": "1" })),
-            422,
-            &["no.such"],
-        ),
-        post(
-            "/topics",
-            with("configs", json!({ "retention.ms": "soon" })),
-            422,
-            &["retention.ms", "soon"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "new", "assignments": [[101, 101]] }),
-            422,
-            &["101"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "new", "assignments": [[999]] }),
-            422,
-            &["999"],
-        ),
-        post(
-            "/topics",
-            json!({ "topicName": "new", "assignments": [] }),
-            422,
-            &["assignments"],
-        ),
-        post(
-            "/topics",
-            json!({ "numPartitions": 1, "replicationFactor": 1 }),
-            422,
-            &["topicName"],
-        ),
-        post("/topics", topic("orders"), 409, &["orders"]),
-    ];
-    refuses(&rest, cases).await?;
-    quorum.node(1)?.check()
+    check(async |_| {
+        Ok(vec![
+            field("numPartitions", json!(0), &["numPartitions", "0"]),
+            field("numPartitions", json!(10_001), &["numPartitions", "10000"]),
+            field(
+                "numPartitions",
+                json!(1_000_000_000),
+                &["1000000000", "10000"],
+            ),
+            field("replicationFactor", json!(0), &["replicationFactor", "0"]),
+            field(
+                "replicationFactor",
+                json!(4),
+                &["replicationFactor", "4", "3"],
+            ),
+            field("partitionCount", json!(2), &["partitionCount"]),
+            field("configs", json!({ "no.such": "1" }), &["no.such"]),
+            field(
+                "configs",
+                json!({ "retention.ms": "soon" }),
+                &["retention.ms", "soon"],
+            ),
+            assigned(json!([[101, 101]]), &["assignments", "101"]),
+            assigned(json!([[999]]), &["999"]),
+            assigned(json!([]), &["assignments"]),
+        ])
+    })
+    .await
 }
 
-#[tokio::test]
-async fn partitions_and_brokers_that_are_not_as_the_caller_thinks() -> anyhow::Result<()> {
-    let (mut quorum, rest) = start().await?;
+/// A good change of partition 0 of `orders`.
+async fn good_change(rest: &Rest) -> anyhow::Result<Value> {
     let orders = rest.get("/topics/orders").await?.success()?;
     let row = &orders.json["partitions"][0];
     let brokers = rest.get("/brokers").await?.success()?;
@@ -304,135 +270,119 @@ async fn partitions_and_brokers_that_are_not_as_the_caller_thinks() -> anyhow::R
         .as_array()
         .and_then(|all| all.iter().find(|broker| broker["id"] == row["leaderId"]))
         .map(|broker| broker["brokerEpoch"].clone());
-    let good = json!({
+    Ok(json!({
         "brokerId": row["leaderId"], "brokerEpoch": leader, "leaderEpoch": row["leaderEpoch"],
         "partitionEpoch": row["partitionEpoch"], "isr": [row["leaderId"]],
-    });
-    let with = |field: &str, value: Value| {
-        let mut body = good.clone();
+    }))
+}
+
+#[tokio::test]
+async fn partitions_that_are_not_as_the_caller_thinks() -> anyhow::Result<()> {
+    let zero = "/topics/orders/partitions/0";
+    let leader = "/topics/orders/partitions/0/leader";
+    check(async |rest| {
+        let good = good_change(rest).await?;
+        let changed = |field: &str, value: Value, status, words| {
+            let mut body = good.clone();
+            body[field] = value;
+            patch(zero, &body, status, words)
+        };
+        Ok(vec![
+            changed("partitionEpoch", json!(99), 409, &["99"]),
+            changed("leaderEpoch", json!(99), 409, &["99"]),
+            changed("brokerEpoch", json!(1), 409, &["brokerEpoch"]),
+            changed("brokerId", json!(999), 404, &["999"]),
+            changed("isr", json!([999]), 422, &["isr", "999"]),
+            changed("isr", json!([]), 422, &["isr"]),
+            changed("isr", json!("all"), 400, &["isr"]),
+            patch(zero, &json!({}), 422, &["brokerId"]),
+            patch("/topics/orders/partitions/9", &good, 404, &["9"]),
+            patch("/topics/orders/partitions/x", &good, 400, &["x"]),
+            patch("/topics/nothing/partitions/0", &good, 404, &["nothing"]),
+            post(leader, &json!({ "brokerId": 999 }), 422, &["999"]),
+            post(leader, &json!({ "type": "BEST" }), 422, &["BEST"]),
+            post(leader, &json!({}), 422, &["type"]),
+            delete("/topics/nothing", 404, &["nothing"]),
+            get("/topics/nothing", 404, &["nothing"]),
+        ])
+    })
+    .await
+}
+
+#[tokio::test]
+async fn brokers_that_cannot_register_or_are_not_registered() -> anyhow::Result<()> {
+    let broker = |id: u32, field: &str, value: Value| {
+        let mut body = json!({ "id": id, "host": "h", "port": 1 });
         body[field] = value;
         body
     };
-    let patch = |path, body: Value, status, words| case(Method::PATCH, path, body, status, words);
-    let zero = "/topics/orders/partitions/0";
-    let cases = vec![
-        patch(zero, with("partitionEpoch", json!(99)), 409, &["99"]),
-        patch(zero, with("leaderEpoch", json!(99)), 409, &["99"]),
-        patch(zero, with("brokerEpoch", json!(1)), 409, &["brokerEpoch"]),
-        patch(zero, with("brokerId", json!(999)), 404, &["999"]),
-        patch(zero, with("isr", json!([999])), 422, &["isr"]),
-        patch(zero, with("isr", json!([])), 422, &["isr"]),
-        patch(zero, with("isr", json!("all")), 400, &["isr"]),
-        patch(zero, json!({}), 422, &["brokerId"]),
-        patch("/topics/orders/partitions/9", good.clone(), 404, &["9"]),
-        patch("/topics/orders/partitions/x", good.clone(), 400, &["x"]),
-        patch(
-            "/topics/nothing/partitions/0",
-            good.clone(),
-            404,
-            &["nothing"],
-        ),
-        post(
-            "/topics/orders/partitions/0/leader",
-            json!({ "brokerId": 999 }),
-            422,
-            &["999"],
-        ),
-        post(
-            "/topics/orders/partitions/0/leader",
-            json!({ "type": "BEST" }),
-            422,
-            &["BEST"],
-        ),
-        post(
-            "/topics/orders/partitions/0/leader",
-            json!({}),
-            422,
-            &["type"],
-        ),
-        post(
-            "/brokers",
-            json!({ "id": 1, "host": "", "port": 1 }),
-            422,
-            &["host"],
-        ),
-        post(
-            "/brokers",
-            json!({ "id": 1, "host": "h", "port": 0 }),
-            422,
-            &["port"],
-        ),
-        post(
-            "/brokers",
-            json!({ "id": 1, "host": "h", "port": 1, "clusterId": "x" }),
-            409,
-            &["clusterId", "x"],
-        ),
-        post(
-            "/brokers",
-            json!({ "id": 101, "host": "elsewhere", "port": 1 }),
-            409,
-            &["101"],
-        ),
-        post(
-            "/brokers/101/heartbeat",
-            json!({ "brokerEpoch": 0 }),
-            409,
-            &["brokerEpoch", "0"],
-        ),
-        post(
-            "/brokers/999/heartbeat",
-            json!({ "brokerEpoch": 1 }),
-            404,
-            &["999"],
-        ),
-        case(Method::DELETE, "/topics/nothing", "", 404, &["nothing"]),
-        case(Method::GET, "/topics/nothing", "", 404, &["nothing"]),
-    ];
-    refuses(&rest, cases).await?;
-    quorum.node(1)?.check()
+    check(async |_| {
+        Ok(vec![
+            post("/brokers", &broker(1, "host", json!("")), 422, &["host"]),
+            post("/brokers", &broker(1, "port", json!(0)), 422, &["port"]),
+            post(
+                "/brokers",
+                &broker(1, "clusterId", json!("x")),
+                409,
+                &["clusterId", "x"],
+            ),
+            post(
+                "/brokers",
+                &broker(101, "host", json!("elsewhere")),
+                409,
+                &["101"],
+            ),
+            post(
+                "/brokers/101/heartbeat",
+                &json!({ "brokerEpoch": 0 }),
+                409,
+                &["brokerEpoch"],
+            ),
+            post(
+                "/brokers/999/heartbeat",
+                &json!({ "brokerEpoch": 1 }),
+                404,
+                &["999"],
+            ),
+        ])
+    })
+    .await
 }
 
 #[tokio::test]
 async fn paths_methods_and_parameters_that_do_not_exist() -> anyhow::Result<()> {
-    let (mut quorum, rest) = start().await?;
-    let get = |path, status, words| case(Method::GET, path, "", status, words);
-    let cases = vec![
-        get("/nonsense", 404, &["nonsense"]),
-        get("/topics/orders/nonsense", 404, &[]),
-        get(
-            "/topics?consistency=strong",
-            400,
-            &["consistency", "strong"],
-        ),
-        get("/topics?consistancy=local", 400, &["consistancy"]),
-        get("/topics?limit=0", 422, &["limit", "0"]),
-        get("/topics?minIndex=x", 400, &["minIndex", "x"]),
-        get("/state-hash?index=-1", 400, &["index", "-1"]),
-        case(Method::PUT, "/topics", topic("a"), 405, &["PUT"]),
-        case(Method::DELETE, "/controller", "", 405, &["DELETE"]),
-        case(
-            Method::PUT,
-            "/features",
-            json!({ "featureLevel": 9999 }),
-            422,
-            &["9999"],
-        ),
-        post(
-            "/quorum/leader:transfer",
-            json!({ "target": 9 }),
-            422,
-            &["target", "9"],
-        ),
-        post(
-            "/quorum:initialize",
-            json!({ "clusterId": "x" }),
-            422,
-            &["incarnation"],
-        ),
-    ];
-    refuses(&rest, cases).await?;
-    quorum.node(1)?.check()
+    let level = json!({ "featureLevel": 9999 });
+    check(async |_| {
+        Ok(vec![
+            get("/nonsense", 404, &["nonsense"]),
+            get("/topics/orders/nonsense", 404, &[]),
+            get(
+                "/topics?consistency=strong",
+                400,
+                &["consistency", "strong"],
+            ),
+            get("/topics?consistancy=local", 400, &["consistancy"]),
+            get("/topics?limit=0", 422, &["limit", "0"]),
+            get("/topics?minIndex=x", 400, &["minIndex", "x"]),
+            get("/state-hash?index=-1", 400, &["index", "-1"]),
+            put("/topics", &topic("a"), 405, &["PUT"]),
+            delete("/controller", 405, &["DELETE"]),
+            put("/features", &level, 422, &["featureLevel", "9999"]),
+            post(
+                "/quorum/leader:transfer",
+                &json!({ "target": 9 }),
+                422,
+                &["target", "9"],
+            ),
+            post(
+                "/quorum:initialize",
+                &json!({ "clusterId": "x" }),
+                422,
+                &["incarnation"],
+            ),
+        ])
+    })
+    .await
 }
 
 #[tokio::test]
@@ -460,7 +410,7 @@ async fn admin_routes_want_the_token_that_is_set() -> anyhow::Result<()> {
         nodes: 1,
         ..QuorumOptions::default()
     };
-    let options = options.with("auth.admin-token-file", file.display());
+    let options = options.with("auth.admin-token-file", file.display().to_string());
     let mut quorum = Quorum::start(&options).await?;
     let rest = quorum.rest(1)?;
     let snapshot = async |token: &str| {

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 /// So small that a snapshot is always due.
 fn options() -> QuorumOptions {
     QuorumOptions::default()
-        .with("broker.session-timeout-ms", 3_600_000)
-        .with("dmq.kraft.raft.snapshot-bytes", 16_384)
-        .with("dmq.kraft.raft.kept-entries", 16)
+        .with("broker.session-timeout-ms", "3600000")
+        .with("dmq.kraft.raft.snapshot-bytes", "16384")
+        .with("dmq.kraft.raft.kept-entries", "16")
 }
 
 async fn start() -> anyhow::Result<(Quorum, Load)> {

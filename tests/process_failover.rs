@@ -8,7 +8,7 @@ fn options(nodes: u32) -> QuorumOptions {
         nodes,
         ..QuorumOptions::default()
     }
-    .with("broker.session-timeout-ms", 3_600_000)
+    .with("broker.session-timeout-ms", "3600000")
 }
 
 async fn load(quorum: &mut Quorum, clients: u32) -> anyhow::Result<Load> {

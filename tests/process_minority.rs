@@ -4,7 +4,7 @@ use dmq_testkit::harness::{Answer, Quorum, QuorumOptions, play_brokers, wait_unt
 use serde_json::{Value, json};
 
 fn options() -> QuorumOptions {
-    QuorumOptions::default().with("broker.session-timeout-ms", 3_600_000)
+    QuorumOptions::default().with("broker.session-timeout-ms", "3600000")
 }
 
 fn topic(name: &str) -> Value {

@@ -6,7 +6,7 @@ use dmq_testkit::harness::{Quorum, QuorumOptions, Rest, play_brokers, wait_until
 use serde_json::{Value, json};
 
 fn options() -> QuorumOptions {
-    QuorumOptions::default().with("broker.session-timeout-ms", 3_600_000)
+    QuorumOptions::default().with("broker.session-timeout-ms", "3600000")
 }
 
 fn topic(name: &str) -> Value {

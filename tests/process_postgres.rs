@@ -11,7 +11,7 @@ async fn prepare(server: &Postgres) -> anyhow::Result<Quorum> {
         stores,
         ..QuorumOptions::default()
     };
-    Quorum::prepare(&options.with("broker.session-timeout-ms", 3_600_000)).await
+    Quorum::prepare(&options.with("broker.session-timeout-ms", "3600000")).await
 }
 
 async fn start(server: &Postgres) -> anyhow::Result<(Quorum, Rest)> {
@@ -217,7 +217,7 @@ async fn foreign_database(server: &Postgres) -> anyhow::Result<String> {
     };
     let options = options
         .with("dmq.kraft.cluster.id", "strangers")
-        .with("broker.session-timeout-ms", 3_600_000);
+        .with("broker.session-timeout-ms", "3600000");
     let mut quorum = Quorum::start(&options).await?;
     let rest = quorum.rest(1)?;
     play_brokers(&rest).await?;

@@ -27,7 +27,7 @@ async fn kill_all(quorum: &mut Quorum, order: [u32; 3], between: u64) -> anyhow:
 }
 
 async fn three() -> anyhow::Result<Quorum> {
-    Quorum::start(&QuorumOptions::default().with("broker.session-timeout-ms", 3_600_000)).await
+    Quorum::start(&QuorumOptions::default().with("broker.session-timeout-ms", "3600000")).await
 }
 
 #[tokio::test]

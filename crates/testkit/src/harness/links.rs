@@ -15,7 +15,8 @@ use super::ports::free_port;
 #[derive(Debug, Default)]
 pub struct Links {
     links: BTreeMap<(u32, u32), Link>,
-    _tasks: JoinSet<()>,
+    /// Dropping them ends the forwarding.
+    forwarders: JoinSet<()>,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Links {
         let port = free_port()?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let open = Arc::new(watch::Sender::new(true));
-        self._tasks
+        self.forwarders
             .spawn(forward(listener, target, open.subscribe()));
         self.links.insert(between, Link { port, open });
         Ok(())

@@ -38,8 +38,8 @@ impl Default for QuorumOptions {
 impl QuorumOptions {
     /// The same with one more key for all nodes.
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
-        self.settings.push((key.to_owned(), value.to_string()));
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.settings.push((key.to_owned(), value.into()));
         self
     }
 
@@ -277,16 +277,20 @@ fn configuration(
     links: &Links,
     linked: bool,
 ) -> anyhow::Result<String> {
-    let mut text = String::from("dmq:\n  kraft:\n    cluster:\n      nodes:\n");
+    let mut lines: Vec<String> = ["dmq:", "  kraft:", "    cluster:", "      nodes:"]
+        .map(str::to_owned)
+        .to_vec();
     for &(id, port) in ports {
         let port = if linked && id != me {
             links.port(me, id)?
         } else {
             port
         };
-        text += &format!("        - {{ id: {id}, host: 127.0.0.1, port: {port} }}\n");
+        lines.push(format!(
+            "        - {{ id: {id}, host: 127.0.0.1, port: {port} }}"
+        ));
     }
-    Ok(text)
+    Ok(lines.join("\n") + "\n")
 }
 
 fn node(
