@@ -7,7 +7,7 @@ mod tidy;
 use anyhow::bail;
 
 use crate::process::{self, say};
-use crate::workspace::{cargo, in_ci};
+use crate::workspace::{TEST_PROFILE, cargo, in_ci};
 
 /// A part of the toolchain that a machine may lack.
 #[derive(Clone, Copy)]
@@ -109,6 +109,9 @@ fn clippy() -> anyhow::Result<Verdict> {
         "clippy",
         "--workspace",
         "--all-targets",
+        // The profile of the tests: build scripts and macros are compiled once.
+        "--profile",
+        TEST_PROFILE,
         "--",
         "-D",
         "warnings",
