@@ -11,7 +11,9 @@ use std::time::Duration;
 use dmq_log::{Disk, LogReader};
 use dmq_metadata::MetadataIndex;
 use dmq_raft::LogIndex;
-use dmq_replica::{DriverInput, FeedInput, FeedStart, FeedWork, ProjectorFeed, StoreResult};
+use dmq_replica::{
+    BATCH_ROWS, DriverInput, FeedBatch, FeedInput, FeedStart, FeedWork, ProjectorFeed, StoreResult,
+};
 use dmq_store::{Owner, StopReason};
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
@@ -92,6 +94,18 @@ pub async fn run<D: Disk>(
     }
 }
 
+/// A full batch means that more is waiting: then there is nothing to gain by waiting too.
+fn pace_after(work: &FeedWork) -> Duration {
+    match work {
+        FeedWork::Apply(batch) if rows(batch) < BATCH_ROWS => PACE_UNWATCHED,
+        FeedWork::Apply(_) | FeedWork::Rebuild(_) => Duration::ZERO,
+    }
+}
+
+fn rows(batch: &FeedBatch) -> usize {
+    batch.sets.iter().map(|set| set.changes.rows.len()).sum()
+}
+
 /// The end of the running job; never, if there is none.
 async fn finish(job: &mut Option<BoxFuture<'static, Done>>) -> Done {
     match job {
@@ -163,7 +177,7 @@ impl<D: Disk> Projector<D> {
     }
 
     fn work(&mut self, store: StoreBox, work: FeedWork) {
-        self.next_work_at = Instant::now() + PACE_UNWATCHED;
+        self.next_work_at = Instant::now() + pace_after(&work);
         let snapshot = *self.context.snapshot_index.borrow();
         self.job = Some(match work {
             FeedWork::Apply(batch) => match batches::batch_of(&batch, snapshot) {

@@ -26,6 +26,5 @@ fn describe(info: &dmq_log::SnapshotInfo) -> SnapshotInfo {
         size_bytes: info.file_bytes,
         state_hash: StateHash(info.meta.state_hash),
         feature_level: FeatureLevel(info.meta.feature_level),
-        created_at: None,
     }
 }

@@ -99,7 +99,6 @@ pub(super) fn snapshot(snapshot: &SnapshotInfo) -> SnapshotResponse {
         size_bytes: snapshot.size_bytes,
         state_hash: snapshot.state_hash.to_string(),
         feature_level: snapshot.feature_level.0,
-        created_at: snapshot.created_at.map(|time| time.0),
     }
 }
 

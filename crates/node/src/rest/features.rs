@@ -50,7 +50,7 @@ fn features(level: FeatureLevel) -> FeaturesResponse {
         (status = 401, description = "Token missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No token configured, and not from loopback", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The level cannot be set", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The level is not supported", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The level is not supported", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not done; ask the controller or try again", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "Outcome unknown", body = Problem, content_type = "application/problem+json"),
     )

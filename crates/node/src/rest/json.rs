@@ -272,6 +272,17 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn an_array_in_the_place_of_a_list_element_is_refused() {
+        let body = r#"{"voters": [[1, "00000000-0000-4000-8000-000000000001"]]}"#;
+        let problem = problem_of::<InitializeRequest>(body).await;
+        assert_eq!(
+            (problem.status, problem.field.as_deref()),
+            (400, Some("voters[0]"))
+        );
+        assert!(problem.detail.contains("an object"), "{problem:?}");
+    }
+
     #[test]
     fn brackets_within_strings_do_not_nest() {
         let body = format!(

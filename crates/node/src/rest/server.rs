@@ -30,8 +30,11 @@ use super::wire::Wire;
 
 /// Connections at a time; more wait in the listener's queue. 16 KiB each makes 128 MiB at the worst.
 const CONNECTIONS_MAX: usize = 8_192;
-/// The headers of a request have this long to arrive, and an idle connection lives this long.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The headers of a request have this long to arrive, and an idle connection lives this long: the HTTP
+/// library has one timer for both, which runs from the end of one request to the last header of the next.
+/// Clients with a pool would like it longer (those that reuse a connection at its very end see it
+/// closed), a server beset by slow senders shorter; the bound on the number of connections holds anyway.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest request target, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
 /// Names and values of all headers together, in bytes.

@@ -496,7 +496,7 @@ const BAD_BODIES: &[Case] = &[
         "PUT",
         "/features",
         r#"{"featureLevel":99}"#,
-        412,
+        422,
         "UNSUPPORTED_VERSION",
         Some("featureLevel"),
     ),

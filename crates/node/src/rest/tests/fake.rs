@@ -267,7 +267,6 @@ pub(super) fn snapshot() -> SnapshotInfo {
         size_bytes: 4_096,
         state_hash: StateHash(0xab),
         feature_level: FeatureLevel(1),
-        created_at: Some(WallTime(NOW)),
     }
 }
 
