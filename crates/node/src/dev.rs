@@ -8,8 +8,9 @@ mod plan;
 mod postgres;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dmq_api::rest::quorum::TransferRequest;
 use tokio::io::AsyncBufReadExt;
 
 use crate::cli::DevArgs;
@@ -23,6 +24,9 @@ use plan::Plan;
 /// How often the nodes are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long a quorum that was started before may take to make node 1 its controller.
+const SETTLING_TIME: Duration = Duration::from_secs(10);
+
 /// Runs until Ctrl-C or `q`; every node is stopped then.
 pub async fn run(args: DevArgs) -> Result<(), Failure> {
     let mut plan = Plan::new(&args)?;
@@ -32,7 +36,7 @@ pub async fn run(args: DevArgs) -> Result<(), Failure> {
     plan.write_configuration()?;
     let mut children = Children::new(plan.clone())?;
     children.start_all()?;
-    let mut brokers = brokers::play(args.brokers, &plan);
+    let mut brokers = brokers::play(args.brokers, &plan)?;
     let result = attend(&plan, &mut children, &args).await;
     brokers.abort_all();
     console::say("stopping all nodes");
@@ -51,6 +55,7 @@ async fn attend(plan: &Plan, children: &mut Children, args: &DevArgs) -> Result<
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let stop = shutdown::signal();
     tokio::pin!(stop);
+    let mut first_leads = Settling::new(plan)?;
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
@@ -58,6 +63,7 @@ async fn attend(plan: &Plan, children: &mut Children, args: &DevArgs) -> Result<
                 picture.observe_processes(&children.look());
                 picture.observe_nodes(watcher.look().await);
                 console.show(&mut picture);
+                first_leads.look(picture.controller()).await;
             }
             line = next_line(&mut lines) => match line.as_deref().map(Order::parse) {
                 None => lines = None,
@@ -65,6 +71,45 @@ async fn attend(plan: &Plan, children: &mut Children, args: &DevArgs) -> Result<
                 Some(Ok(order)) => obey(order, children, &mut picture),
                 Some(Err(help)) => picture.note(help),
             },
+        }
+    }
+}
+
+/// Node 1 is to be the first controller, also of a quorum that was started before: what is shown first then
+/// works on the port that everybody types first.
+struct Settling {
+    client: dmq_api::client::Client,
+    first: u32,
+    until: Option<Instant>,
+}
+
+impl Settling {
+    fn new(plan: &Plan) -> Result<Self, Failure> {
+        let client = dmq_api::client::Client::new(plan.nodes.iter().map(plan::NodePlan::url))
+            .map_err(Failure::failed)?
+            .with_deadline(LOOK_INTERVAL);
+        let first = plan.nodes.first().map_or(1, |node| node.id);
+        let until = Some(Instant::now() + SETTLING_TIME);
+        Ok(Self {
+            client,
+            first,
+            until,
+        })
+    }
+
+    /// Asks another controller to hand over, until node 1 leads for the first time or the time is over.
+    async fn look(&mut self, controller: Option<u32>) {
+        let Some(until) = self.until else { return };
+        if controller == Some(self.first) || Instant::now() > until {
+            self.until = None;
+        } else if controller.is_some() {
+            let target = Some(self.first);
+            let request = TransferRequest {
+                target,
+                ..TransferRequest::default()
+            };
+            // A node that is not ready to take over yet is asked again at the next look.
+            drop(self.client.transfer(&request).await);
         }
     }
 }
