@@ -4,6 +4,7 @@
 //! errors), [`problem`] (how an error looks on the wire), [`client`] (the typed REST client).
 
 pub mod client;
+mod object;
 pub mod peer;
 pub mod problem;
 pub mod rest;

@@ -126,7 +126,7 @@ table! {
     DuplicateBrokerRegistration "DUPLICATE_BROKER_REGISTRATION" CONFLICT Never "Broker is registered and alive";
     InconsistentClusterId "INCONSISTENT_CLUSTER_ID" CONFLICT Never "Belongs to another cluster";
     InvalidRegistration "INVALID_REGISTRATION" UNPROCESSABLE_ENTITY Never "Invalid broker registration";
-    UnsupportedVersion "UNSUPPORTED_VERSION" PRECONDITION_FAILED Never "Feature level does not allow it";
+    UnsupportedVersion "UNSUPPORTED_VERSION" UNPROCESSABLE_ENTITY Never "Feature level does not allow it";
     FeatureUpdateFailed "FEATURE_UPDATE_FAILED" CONFLICT Never "Feature level cannot be set";
     IdempotencyKeyReused "IDEMPOTENCY_KEY_REUSED" UNPROCESSABLE_ENTITY Never "Key was used for another request";
     TooManyRequests "TOO_MANY_REQUESTS" TOO_MANY_REQUESTS Safe "Too many requests";

@@ -113,7 +113,11 @@ pub struct InitializeRequest {
     #[schema(required = true, example = "1")]
     pub incarnation: Option<String>,
     /// 1 to 7 voters, better an odd number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::object::optional_list",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(required = true)]
     pub voters: Option<Vec<VoterBody>>,
 }
@@ -213,8 +217,6 @@ pub struct SnapshotResponse {
     pub state_hash: String,
     /// Feature level of the state.
     pub feature_level: u32,
-    /// Milliseconds since 1970-01-01 UTC.
-    pub created_at: Option<i64>,
 }
 
 /// Answer of `GET /quorum/snapshots`.
