@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::rest::topics::{CreateTopicRequest, PartitionResponse, UpdatePartitionRequest};
 use crate::status::Code;
 
 /// A node that gives each connection its next answer; an empty one closes without a word.
