@@ -37,6 +37,8 @@ pub struct Settings {
     pub snapshot_bytes_min: u64,
     /// A snapshot is taken after this time if there is anything new, in ticks. Default 1 h.
     pub snapshot_ticks: u64,
+    /// Pause after a snapshot that failed, in ticks. Default 10 s.
+    pub snapshot_pause_ticks: u64,
     /// Entries kept behind the newest snapshot for slow peers. Default 10,000.
     pub kept_entries: u64,
     /// Bytes of recent entries kept in memory. Default 32 MiB.
@@ -64,6 +66,7 @@ impl Settings {
             report_ticks: ticks(1_000),
             snapshot_bytes_min: 20 << 20,
             snapshot_ticks: ticks(3_600_000),
+            snapshot_pause_ticks: ticks(10_000),
             kept_entries: 10_000,
             cache_bytes: 32 << 20,
             waiters_max: 65_536,

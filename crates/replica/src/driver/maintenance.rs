@@ -1,15 +1,29 @@
 //! Snapshots and purging, as inputs and outputs of the driver.
 
-use dmq_raft::{EntryId, Input, MemberId};
+use dmq_raft::{EntryId, Input, LogIndex, MemberId, Role};
 
 use super::Driver;
-use crate::{AlarmKind, Answer, DriverOutput, RequestError};
+use crate::{AlarmKind, Answer, DriverOutput, RequestError, Ticket};
 
 impl Driver {
+    /// `POST /quorum/snapshots`. Without an applied entry there is nothing to take, and nobody knows
+    /// when there will be.
+    pub(super) fn take_snapshot(&mut self, ticket: Ticket) {
+        if self.applied.index > LogIndex(0) {
+            return self.upkeep.request(ticket, self.applied.index);
+        }
+        let error = if self.role.role == Role::Uninitialized {
+            RequestError::Uninitialized
+        } else {
+            RequestError::Unavailable("nothing is applied yet: there is nothing to keep".into())
+        };
+        self.fail(ticket, error);
+    }
+
     /// Takes the next step of a snapshot, and purges what may go.
     pub(super) fn maintain(&mut self) {
         self.note_durable();
-        if let Some((last, tickets)) = self.upkeep.already_covered(self.applied.index) {
+        if let Some((last, tickets)) = self.upkeep.already_covered() {
             for ticket in tickets {
                 self.answer(ticket, Answer::SnapshotTaken { last });
             }
@@ -27,7 +41,7 @@ impl Driver {
 
     pub(super) fn snapshot_written(&mut self, last: EntryId, result: Result<u64, String>) {
         let detail = result.as_ref().err().cloned();
-        let tickets = self.upkeep.written(last, result.ok());
+        let tickets = self.upkeep.written(last, result.ok(), self.now);
         self.alarm(
             AlarmKind::SnapshotFailed,
             detail.is_some(),

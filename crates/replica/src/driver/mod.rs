@@ -158,6 +158,7 @@ impl Driver {
             bytes_min: settings.snapshot_bytes_min,
             ticks_max: settings.snapshot_ticks,
             kept_entries: settings.kept_entries,
+            pause_ticks: settings.snapshot_pause_ticks,
         };
         let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
         Self {
@@ -229,7 +230,7 @@ impl Driver {
             DriverInput::PinStored { digest, result } => self.pin_stored(digest, &result),
             DriverInput::PinReply { from, result } => self.pin_reply(from, result),
             DriverInput::Transfer { ticket, to } => self.transfer(ticket, to),
-            DriverInput::TakeSnapshot { ticket } => self.upkeep.request(ticket),
+            DriverInput::TakeSnapshot { ticket } => self.take_snapshot(ticket),
             DriverInput::Campaign => self.step(Input::Campaign),
             DriverInput::Stop => self.begin_stop(),
             DriverInput::Drained => self.drained = true,

@@ -138,6 +138,9 @@ impl Driver {
         while let Some((ticket, write)) = self.awaiting.pop(LogIndex(u64::MAX), self.now) {
             self.answer_write(ticket, write);
         }
+        for ticket in self.upkeep.drain() {
+            self.fail(ticket, RequestError::Stopping);
+        }
         for ticket in self.reads.drain() {
             self.fail(ticket, RequestError::Stopping);
         }
