@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dmq_log::{Disk, LogReader, ReadError, SnapshotStore};
+use dmq_log::{Disk, LogReader, ReadError, SnapshotError, SnapshotStore};
 use dmq_metadata::{ApplyError, Change, Changes, Envelope, Image, MetadataIndex, Outcome};
 use dmq_raft::{Configuration, Entry, EntryId, EntryKind, LogIndex};
 
-use crate::snapshot::load_snapshot;
+use crate::snapshot::{SnapshotFailure, load_snapshot};
 use crate::{
     AppliedBatch, AppliedEntry, ApplierInput, ApplierOutput, ApplierStop, ChangeSet,
     CommittedEntries, DriverInput, FeedInput, HashNote, Installed, View,
@@ -244,9 +244,18 @@ impl<D: Disk> Applier<D> {
                     .driver
                     .push(DriverInput::Installed(Installed { view, size_bytes }));
             }
+            // A newer one has come since, and only so many files are kept.
+            Err(SnapshotFailure::File(SnapshotError::NotFound { .. })) if self.awaits_newer() => {
+                self.standing = Standing::AwaitsInstall;
+            }
             Err(error) => self.stop(ApplierStop::Unreadable(error.to_string()), &mut output),
         }
         output
+    }
+
+    fn awaits_newer(&self) -> bool {
+        let is_install = |input: &ApplierInput| matches!(input, ApplierInput::Install(_));
+        self.queue.iter().any(is_install)
     }
 }
 

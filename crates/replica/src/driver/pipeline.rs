@@ -56,10 +56,10 @@ impl Pipeline {
     }
 
     /// A snapshot replaces the image once `after` is durable. Entries that it covers and that were not
-    /// handed on need not be applied any more.
+    /// handed on need not be applied any more; nor need older snapshots be loaded, whose files may be
+    /// gone by then.
     pub(super) fn install(&mut self, last: EntryId, after: IoSeq) {
-        self.steps
-            .retain(|step| matches!(step, Step::Install { .. }));
+        self.steps.clear();
         self.steps.push_back(Step::Install { last, after });
     }
 
@@ -137,5 +137,16 @@ mod tests {
         assert_eq!(pipeline.next(IoSeq(7)), Some(Next::Install(at(2, 10))));
         pipeline.applied(LogIndex(10));
         assert_eq!(pipeline.next(IoSeq(7)), Some(Next::Apply(range(11, 12))));
+    }
+
+    #[test]
+    fn a_newer_snapshot_takes_the_place_of_older_ones() {
+        let mut pipeline = Pipeline::new(LogIndex(0));
+        pipeline.install(at(2, 10), IoSeq(7));
+        pipeline.commit(range(11, 12));
+        pipeline.install(at(2, 20), IoSeq(8));
+        assert_eq!(pipeline.next(IoSeq(7)), None, "the file of 10 may be gone");
+        assert_eq!(pipeline.next(IoSeq(8)), Some(Next::Install(at(2, 20))));
+        assert_eq!(pipeline.next(IoSeq(8)), None);
     }
 }
