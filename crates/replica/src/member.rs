@@ -72,6 +72,15 @@ pub enum StartError {
         /// The newest whole snapshot, or the position before the first entry.
         snapshot: EntryId,
     },
+    /// Log and snapshot are of two histories: both positions were committed, and terms never fall.
+    /// Wipe the member and let it rejoin.
+    #[error("the log begins after {start}, the newest snapshot is at {snapshot}: not one history")]
+    OtherHistory {
+        /// Position before the log's first entry.
+        start: EntryId,
+        /// The newest whole snapshot.
+        snapshot: EntryId,
+    },
 }
 
 impl From<SnapshotError> for StartError {
@@ -155,10 +164,7 @@ fn restore<D: Disk>(
     view: &View,
 ) -> Result<Restored, StartError> {
     let snapshot = view.last;
-    if snapshot.index < recovered.start.index {
-        let start = recovered.start;
-        return Err(StartError::MissingSnapshot { start, snapshot });
-    }
+    check_start(recovered.start, snapshot)?;
     let mut restored = Restored {
         hard_state: recovered.hard_state,
         commit: snapshot.index,
@@ -179,6 +185,19 @@ fn restore<D: Disk>(
     Ok(restored)
 }
 
+/// The log begins where a snapshot once was: the newest one is there too, or behind it in the same history.
+/// A log entry further on with another term than the snapshot's is not damage: it was never committed.
+fn check_start(start: EntryId, snapshot: EntryId) -> Result<(), StartError> {
+    if snapshot.index < start.index {
+        return Err(StartError::MissingSnapshot { start, snapshot });
+    }
+    let same_place = snapshot.index == start.index;
+    if snapshot.term < start.term || (same_place && snapshot.term != start.term) {
+        return Err(StartError::OtherHistory { start, snapshot });
+    }
+    Ok(())
+}
+
 /// The write that makes a restored start point durable.
 fn start_at(restored: &Restored) -> Persist {
     let (last, configuration) = (restored.start, restored.start_configuration.clone());
@@ -192,5 +211,34 @@ fn start_at(restored: &Restored) -> Persist {
         }),
         truncate_from: None,
         entries: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dmq_raft::Term;
+
+    use super::*;
+
+    fn at(term: u64, index: u64) -> EntryId {
+        EntryId::new(Term(term), LogIndex(index))
+    }
+
+    #[test]
+    fn the_newest_snapshot_continues_the_history_that_the_log_begins_in() {
+        for snapshot in [at(2, 10), at(2, 11), at(3, 11)] {
+            assert!(check_start(at(2, 10), snapshot).is_ok(), "{snapshot}");
+        }
+        assert!(check_start(EntryId::ZERO, EntryId::ZERO).is_ok());
+        assert!(check_start(EntryId::ZERO, at(1, 5)).is_ok());
+        let missing = check_start(at(2, 10), at(2, 9));
+        assert!(matches!(missing, Err(StartError::MissingSnapshot { .. })));
+        for foreign in [at(1, 10), at(3, 10), at(1, 12)] {
+            let refused = check_start(at(2, 10), foreign);
+            assert!(
+                matches!(refused, Err(StartError::OtherHistory { .. })),
+                "{foreign}"
+            );
+        }
     }
 }

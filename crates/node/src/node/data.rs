@@ -132,7 +132,8 @@ fn not_opened(error: StartError) -> Failure {
         | StartError::Write(_)
         | StartError::Snapshot(_)
         | StartError::ClusterId(_)
-        | StartError::MissingSnapshot { .. } => Exit::DataDirectory,
+        | StartError::MissingSnapshot { .. }
+        | StartError::OtherHistory { .. } => Exit::DataDirectory,
     };
     Failure::new(exit, error)
 }
