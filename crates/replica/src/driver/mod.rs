@@ -38,7 +38,8 @@ use std::sync::Arc;
 
 use dmq_metadata::FeatureLevel;
 use dmq_raft::{
-    Configuration, EntryId, Input, IoSeq, LogIndex, Message, MessageBody, Raft, Role, RoleChange,
+    Configuration, EntryId, Input, IoSeq, LogIndex, MemberId, Message, MessageBody, Raft, Role,
+    RoleChange, Term,
 };
 
 use self::bootstrap::Bootstrap;
@@ -157,8 +158,8 @@ impl Driver {
         let limits = Limits {
             bytes_min: settings.snapshot_bytes_min,
             ticks_max: settings.snapshot_ticks,
-            kept_entries: settings.kept_entries,
             pause_ticks: settings.snapshot_pause_ticks,
+            kept_entries: settings.kept_entries,
         };
         let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
         Self {
@@ -271,25 +272,39 @@ impl Driver {
     }
 
     fn peer(&mut self, message: Message) {
-        self.note_leader_commit(&message);
+        let (from, term) = (message.from, message.term);
+        let commit = match message.body {
+            MessageBody::Append { commit, .. } | MessageBody::Heartbeat { commit, .. } => {
+                Some(commit)
+            }
+            _ => None,
+        };
         self.step(Input::Message(message));
     }
+        // The core has judged the message by now: a leader of an earlier term speaks for nobody.
+        if let Some(commit) = commit.filter(|_| self.is_led_by(from, term)) {
+            self.note_leader_commit(commit);
+        }
+    }
 
-    /// Notes the first commit index that a leader reports. Right after its election a leader may not
+    fn is_led_by(&self, member: MemberId, term: Term) -> bool {
+        self.role.term == term && self.role.leader == Some(member)
+
+    /// Notes the first commit index that the leader reports. Right after its election a leader may not
     /// know yet what is committed: what counts is an index whose entry is of its own term, or one that
     /// is not in this log.
-    fn note_leader_commit(&mut self, message: &Message) {
-        let (MessageBody::Append { commit, .. } | MessageBody::Heartbeat { commit, .. }) =
-            message.body
-        else {
-            return;
-        };
+    fn note_leader_commit(&mut self, commit: LogIndex) {
         let own_term = self
             .raft
             .term_at(commit)
-            .is_none_or(|term| term == message.term);
+            .is_none_or(|term| term == self.role.term);
         if self.ready == Ready::Unknown && own_term && commit > LogIndex(0) {
-            self.ready = Ready::From(commit);
+            let reached = self.applied.index >= commit;
+            self.ready = if reached {
+                Ready::Yes
+            } else {
+                Ready::From(commit)
+            };
         }
     }
 
