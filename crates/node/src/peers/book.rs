@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use dmq_metadata::FeatureLevel;
 use dmq_raft::{MemberId, NodeId};
+use dmq_replica::DriverInput;
 use tokio::sync::watch;
 
 use crate::config::NodeAddress;
+use crate::threads::Work;
 
 /// What a peer said of itself when it was last heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,14 @@ pub struct PeerInfo {
     pub features: (FeatureLevel, FeatureLevel),
     /// Whether it had a configuration when it answered the last `Hello`; `None`: it was only heard.
     pub initialized: Option<bool>,
+}
+
+impl PeerInfo {
+    /// What the driver has to know of a peer that was met.
+    pub(super) fn features_input(&self) -> Work {
+        let (member, features) = (self.member, self.features);
+        Work::Input(DriverInput::PeerFeatures { member, features })
+    }
 }
 
 /// The address book and the peers that were heard. Clones share it.

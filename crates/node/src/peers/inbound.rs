@@ -145,6 +145,8 @@ impl Inbound {
 
     fn note(&self, info: PeerInfo) {
         let node = info.member.node;
+        // If the queue is full, the peer's reports will say the same.
+        drop(self.driver.push(info.features_input()));
         self.book.note(info);
         (self.heard)(node);
     }

@@ -191,6 +191,7 @@ impl Link {
             .into_inner();
         let info = check_hello_reply(&self.context.own, self.node, &reply)?;
         let member = info.member;
+        self.context.driver.push_always(info.features_input());
         self.context.book.note(info);
         Ok(member)
     }

@@ -223,6 +223,7 @@ impl Driver {
             DriverInput::Tick => self.tick(),
             DriverInput::Peer(message) => self.peer(message),
             DriverInput::PeerReport(report) => self.peer_report(report),
+            DriverInput::PeerFeatures { member, features } => self.reports.meet(member, features),
             DriverInput::Propose(proposal) => self.arrived.push(self.pending(proposal)),
             DriverInput::Read(read) => self.read(read),
             DriverInput::Heartbeat(beat) => self.heartbeat(&beat),

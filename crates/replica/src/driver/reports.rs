@@ -76,6 +76,27 @@ impl Reports {
         }
     }
 
+    /// A peer was met on the network: what it supports is known before it reports anything.
+    pub(super) fn meet(&mut self, member: MemberId, features: (FeatureLevel, FeatureLevel)) {
+        if member == self.own {
+            return;
+        }
+        let row = self.rows.entry(member).or_insert_with(|| ReportRow {
+            member,
+            hashes: Vec::new(),
+            features,
+            projection_healthy: false,
+        });
+        row.features = features;
+    }
+
+    /// The voters that nothing is known of: neither met nor reported.
+    pub(super) fn unknown_voters(&self, configuration: &Configuration) -> Vec<MemberId> {
+        let voters = configuration.voters.iter();
+        let unknown = voters.filter(|voter| !self.rows.contains_key(voter));
+        unknown.copied().collect()
+    }
+
     /// This member's own report.
     pub(super) fn own(&self) -> MemberReport {
         let rows = self.rows.get(&self.own).cloned().into_iter().collect();
@@ -102,7 +123,8 @@ impl Reports {
             .collect()
     }
 
-    /// The highest feature level that all voters support; `None` until all have reported.
+    /// The highest feature level that all voters support; `None` until all were met
+    /// or have reported.
     pub(super) fn common_level(&self, configuration: &Configuration) -> Option<FeatureLevel> {
         let levels: Option<Vec<_>> = configuration
             .voters
@@ -241,6 +263,26 @@ mod tests {
         assert_eq!(reports.common_level(&voters(3)), None);
         reports.merge(lie, true);
         assert_eq!(reports.common_level(&voters(3)), Some(FeatureLevel(1)));
+    }
+
+    #[test]
+    fn a_peer_that_was_met_counts_for_the_level_and_keeps_its_hashes() {
+        let mut reports = table(&[note(1024, 7)]);
+        reports.merge(report(2, &[note(1024, 8)]), false);
+        assert_eq!(reports.unknown_voters(&voters(3)), vec![member(3)]);
+        for node in [1, 2, 3] {
+            reports.meet(member(node), (FeatureLevel(0), FeatureLevel(5)));
+        }
+        assert_eq!(reports.unknown_voters(&voters(3)), vec![]);
+        assert_eq!(
+            reports.common_level(&voters(3)),
+            Some(FeatureLevel(1)),
+            "of this member, whose own row nobody else writes"
+        );
+        assert_eq!(
+            reports.judge(&voters(3)),
+            Judgement::Diverged(LogIndex(1024))
+        );
     }
 
     #[test]

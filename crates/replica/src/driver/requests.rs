@@ -2,7 +2,7 @@
 //! not depend on the image (DESIGN 6.6).
 
 use bytes::Bytes;
-use dmq_metadata::Envelope;
+use dmq_metadata::{Command, Envelope};
 use dmq_raft::{EntryId, NodeId, Proposed, Refusal, Role};
 
 use super::Driver;
@@ -106,17 +106,31 @@ impl Driver {
         Gate::Open
     }
 
-    /// Before the first feature level is set, clients' commands would only be rejected at apply: they
-    /// wait for it like for a hand-over. Once their time is over, apply decides.
+    /// Before the first feature level is set, clients' commands would be rejected at apply, which is a
+    /// definite answer to a passing state: they wait for it like for a hand-over, and may be sent again.
+    /// Only an administrator who sets the level by hand need not wait for it.
     fn waits_for_level(&self, pending: &Pending) -> bool {
-        pending.ticket.is_some() && self.feature_level.0 == 0 && self.now < pending.hold_until
+        let sets_level = matches!(pending.envelope.command, Command::SetFeatureLevel(_));
+        self.feature_level.0 == 0 && pending.ticket.is_some() && !sets_level
+    }
+
+    fn no_level(&self) -> RequestError {
+        let unknown = self.reports.unknown_voters(&self.configuration.1);
+        let nodes: Vec<_> = unknown.iter().map(|voter| voter.node.to_string()).collect();
+        let mut text = "the first feature level is not set yet".to_owned();
+        if !nodes.is_empty() {
+            text += &format!("; nothing was heard of the voters {}", nodes.join(", "));
+        }
+        RequestError::Unavailable(text)
     }
 
     fn append(&mut self, batch: Vec<Pending>) {
         let (held, batch): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .partition(|pending| self.waits_for_level(pending));
-        self.held = held;
+        if !held.is_empty() {
+            self.hold(held, &self.no_level());
+        }
         let batch = self.encode(batch);
         if batch.is_empty() {
             return;

@@ -10,7 +10,7 @@
 
 use std::ops::RangeInclusive;
 
-use dmq_metadata::{BrokerEpoch, BrokerId, Envelope, MetadataIndex};
+use dmq_metadata::{BrokerEpoch, BrokerId, Envelope, FeatureLevel, MetadataIndex};
 use dmq_raft::{Entry, EntryId, LogIndex, MemberId, Message, NodeId, Persist};
 
 mod alarm;
@@ -35,6 +35,13 @@ pub enum DriverInput {
     Peer(Message),
     /// A peer's report beside the raft messages. Unordered, may be lost.
     PeerReport(MemberReport),
+    /// A peer that was met on the network, by the handshake of a connection: what its binary supports.
+    PeerFeatures {
+        /// The peer.
+        member: MemberId,
+        /// The lowest and highest feature level that it supports.
+        features: (FeatureLevel, FeatureLevel),
+    },
     /// A command of a client.
     Propose(Proposal),
     /// A linearizable read, or one that waits for an index.

@@ -15,7 +15,8 @@ use std::time::Duration;
 use dmq_log::sim::SimDisk;
 use dmq_log::{DataDir, FormatOptions, Identity, LogOptions};
 use dmq_metadata::{
-    BrokerId, Command, Envelope, Host, LogTime, Principal, RegisterBroker, RequestId, WallTime,
+    BrokerId, Command, Envelope, FeatureLevel, Host, LogTime, Principal, RegisterBroker, RequestId,
+    WallTime,
 };
 use dmq_raft::{Config, DirectoryId, MemberId, Message, MessageBody, NodeId, Role};
 use dmq_replica::{
@@ -336,9 +337,21 @@ impl Shell {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         self.pin_calls.insert(ticket, from);
+        // There is a connection, so they have met.
+        self.meet(from, to);
+        self.meet(to, from);
         self.nodes[to]
             .inbox
             .push_back(DriverInput::PinRequest { ticket, digest });
+    }
+
+    /// `node` learns from a handshake what `peer` supports.
+    pub fn meet(&mut self, node: usize, peer: usize) {
+        let member = self.nodes[peer].identity.member();
+        let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
+        self.nodes[node]
+            .inbox
+            .push_back(DriverInput::PeerFeatures { member, features });
     }
 
     fn answered(&mut self, node: usize, ticket: Ticket, answer: Answer) {

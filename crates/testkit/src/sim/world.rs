@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dmq_metadata::FeatureLevel;
 use dmq_raft::{LogIndex, MemberId, Message};
 use dmq_replica::{DriverInput, MemberReport, PinDigest, PinError, Ticket};
 
@@ -343,12 +344,21 @@ impl World {
                 if let Some(process) = &mut self.nodes[node].process {
                     process.pin_calls.insert(ticket, from);
                 }
+                self.meet(node, self.nodes[from].member());
                 self.queue_driver(node, life, DriverInput::PinRequest { ticket, digest });
             }
             Delivery::PinReply { from, result } => {
+                self.meet(node, from);
                 self.queue_driver(node, life, DriverInput::PinReply { from, result });
             }
         }
+    }
+
+    /// A node that was called has learned by the handshake what the caller supports, and the other way round.
+    fn meet(&mut self, node: usize, member: MemberId) {
+        let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
+        let input = DriverInput::PeerFeatures { member, features };
+        self.queue_driver(node, self.nodes[node].life, input);
     }
 
     /// Sends something over the network.
