@@ -281,7 +281,6 @@ impl Driver {
             _ => None,
         };
         self.step(Input::Message(message));
-    }
         // The core has judged the message by now: a leader of an earlier term speaks for nobody.
         if let Some(commit) = commit.filter(|_| self.is_led_by(from, term)) {
             self.note_leader_commit(commit);
@@ -290,6 +289,7 @@ impl Driver {
 
     fn is_led_by(&self, member: MemberId, term: Term) -> bool {
         self.role.term == term && self.role.leader == Some(member)
+    }
 
     /// Notes the first commit index that the leader reports. Right after its election a leader may not
     /// know yet what is committed: what counts is an index whose entry is of its own term, or one that
