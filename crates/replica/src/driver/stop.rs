@@ -5,11 +5,10 @@
 pub(super) enum StopPhase {
     /// Not stopping.
     Running,
-    /// Still the controller: proposals are held until `until`, and leadership is being moved.
+    /// Still the controller: proposals are held, and leadership is being moved.
     HandOver {
-        /// When held proposals are refused.
-        hold_until: u64,
-        /// When stopping goes on without a successor.
+        /// When held proposals are refused and stopping goes on without a successor: whoever is not there
+        /// by then is waited for by nobody.
         until: u64,
     },
     /// Not the controller (any more): answers as such so that clients find the new one.
@@ -45,9 +44,9 @@ pub(super) struct StopView {
 /// Lengths of the phases, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StopTimes {
-    /// How long proposals are held.
+    /// How long proposals are held; also the limit of the hand-over.
     pub(super) hold: u64,
-    /// How long the member answers as a non-controller; also the limit of the hand-over.
+    /// How long the member answers as a non-controller.
     pub(super) linger: u64,
     /// How long the projector may flush.
     pub(super) flush: u64,
@@ -58,8 +57,7 @@ impl StopPhase {
     pub(super) fn begin(self, now: u64, leads: bool, times: StopTimes) -> Self {
         match self {
             Self::Running if leads => Self::HandOver {
-                hold_until: now + times.hold,
-                until: now + times.linger,
+                until: now + times.hold,
             },
             Self::Running => Self::Linger {
                 until: now + times.linger,
@@ -71,9 +69,7 @@ impl StopPhase {
     /// The phase after a look at the world; called until it no longer changes.
     pub(super) fn next(self, view: StopView, times: StopTimes) -> Self {
         match self {
-            Self::HandOver { until, .. }
-                if !view.leads || !view.has_successor || view.now >= until =>
-            {
+            Self::HandOver { until } if !view.leads || !view.has_successor || view.now >= until => {
                 Self::Linger {
                     until: view.now + times.linger,
                 }
@@ -93,7 +89,7 @@ impl StopPhase {
 
     /// Whether proposals are still held rather than refused.
     pub(super) fn holds(self, now: u64) -> bool {
-        matches!(self, Self::HandOver { hold_until, .. } if now < hold_until)
+        matches!(self, Self::HandOver { until } if now < until)
     }
 }
 
@@ -145,7 +141,7 @@ mod tests {
             phase = next;
         }
         assert_eq!(phase, StopPhase::Done);
-        assert_eq!(ends, vec![30, 60, 110]);
+        assert_eq!(ends, vec![5, 35, 85]);
     }
 
     #[test]
@@ -156,6 +152,22 @@ mod tests {
             ..view(1, true, true, true)
         };
         assert_eq!(phase.next(alone, TIMES), StopPhase::Linger { until: 31 });
+    }
+
+    #[test]
+    fn a_successor_that_does_not_answer_costs_no_more_than_the_hold() {
+        let phase = StopPhase::Running.begin(0, true, TIMES);
+        let nobody_connected = view(4, true, false, true);
+        assert_eq!(phase.next(nobody_connected, TIMES), phase);
+        let at_the_end = StopView {
+            now: 5,
+            ..nobody_connected
+        };
+        let phase = phase.next(at_the_end, TIMES);
+        assert_eq!(phase, StopPhase::Linger { until: 35 });
+        let phase = phase.next(at_the_end, TIMES);
+        assert_eq!(phase, StopPhase::Flush { until: 55 });
+        assert_eq!(phase.next(at_the_end, TIMES), StopPhase::Done);
     }
 
     #[test]
