@@ -6,6 +6,7 @@ use std::time::Duration;
 use dmq_api::peer as proto;
 use dmq_log::{Disk, SnapshotInfo, SnapshotReader, SnapshotStore};
 use dmq_raft::{Message, MessageBody};
+use futures::{Stream, StreamExt, TryStreamExt};
 use proto::snapshot_part::Part;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,8 +19,11 @@ use super::{Addressee, SNAPSHOT_CHUNK_BYTES};
 const CHUNKS_AHEAD: usize = 2;
 /// A peer that takes no chunk for so long is gone.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
-/// A peer may need so long to verify and sync the whole file.
+/// A peer may need so long to verify and sync the whole file once it has the last chunk.
 const FINISH_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// What a peer says of its progress.
+type Answered = Result<proto::SnapshotProgress, tonic::Status>;
 
 /// Why a snapshot did not arrive. The core asks again, and the newest file is taken then.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +58,32 @@ pub async fn send<D: Disk + 'static>(
     let mut progress = within(CHUNK_TIMEOUT, call).await?.into_inner();
     let offset = next(CHUNK_TIMEOUT, &mut progress).await?.offset;
     let chunks = chunks(reader, offset, total, &parts);
-    tokio::select! {
-        sent = chunks => sent?,
-        early = next(FINISH_TIMEOUT, &mut progress) => {
-            return early.map(drop).and(Err(SendError::Peer("ended early".to_owned())));
-        }
-    }
+    deliver(chunks, &mut progress).await?;
     drop(parts);
-    if next(FINISH_TIMEOUT, &mut progress).await?.done {
+    finish(FINISH_TIMEOUT, &mut progress).await
+}
+
+/// Sends the chunks. The whole may take any time, each chunk has its own limit; a peer that answers before
+/// the last one will not take the others.
+async fn deliver(
+    chunks: impl Future<Output = Result<(), SendError>>,
+    progress: &mut (impl Stream<Item = Answered> + Unpin),
+) -> Result<(), SendError> {
+    tokio::select! {
+        sent = chunks => sent,
+        early = progress.next() => Err(match early {
+            Some(Err(status)) => SendError::Peer(status.message().to_owned()),
+            Some(Ok(_)) | None => SendError::Peer("ended early".to_owned()),
+        }),
+    }
+}
+
+/// What the peer says once it has everything.
+async fn finish(
+    limit: Duration,
+    progress: &mut (impl Stream<Item = Answered> + Unpin),
+) -> Result<(), SendError> {
+    if next(limit, progress).await?.done {
         Ok(())
     } else {
         Err(SendError::Peer("the file is not complete there".to_owned()))
@@ -144,9 +166,9 @@ async fn push(parts: &mpsc::Sender<proto::SnapshotPart>, part: Part) -> Result<(
 
 async fn next(
     limit: Duration,
-    progress: &mut tonic::Streaming<proto::SnapshotProgress>,
+    progress: &mut (impl Stream<Item = Answered> + Unpin),
 ) -> Result<proto::SnapshotProgress, SendError> {
-    within(limit, progress.message())
+    within(limit, progress.try_next())
         .await?
         .ok_or_else(|| SendError::Peer("closed".to_owned()))
 }
@@ -169,5 +191,45 @@ async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| SendError::Read(error.to_string())),
         Err(error) => Err(SendError::Read(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done() -> proto::SnapshotProgress {
+        proto::SnapshotProgress {
+            done: true,
+            ..Default::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_may_take_longer_than_the_end() {
+        let limit = Duration::ZERO;
+        let (answer, answers) = mpsc::unbounded_channel();
+        let mut progress = tokio_stream::wrappers::UnboundedReceiverStream::new(answers);
+        let chunks = async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            answer.send(Ok(done())).unwrap();
+            Ok(())
+        };
+        deliver(chunks, &mut progress).await.unwrap();
+        finish(limit, &mut progress).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_refuses_in_the_middle_is_heard() {
+        let refusal = tonic::Status::resource_exhausted("no space");
+        let mut progress = futures::stream::iter([Err(refusal)]);
+        let error = deliver(std::future::pending(), &mut progress).await;
+        assert!(error.unwrap_err().to_string().contains("no space"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_complete_there_is_not_done() {
+        let mut progress = futures::stream::iter([Ok(proto::SnapshotProgress::default())]);
+        assert!(finish(FINISH_TIMEOUT, &mut progress).await.is_err());
     }
 }
