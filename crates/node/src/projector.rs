@@ -5,16 +5,20 @@ mod batches;
 mod demand;
 mod store_job;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dmq_log::{Disk, LogReader};
 use dmq_metadata::MetadataIndex;
 use dmq_raft::LogIndex;
 use dmq_replica::{
-    BATCH_ROWS, DriverInput, FeedBatch, FeedInput, FeedStart, FeedWork, ProjectorFeed, StoreResult,
+    BATCH_ROWS, DriverInput, FeedBatch, FeedInput, FeedStart, FeedWork, ProjectionHealth,
+    ProjectionReport, ProjectorFeed, StoreResult,
 };
 use dmq_store::{Owner, StopReason};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -60,11 +64,40 @@ pub struct ProjectorContext<D: Disk> {
     pub lost_entries: Box<dyn Fn(StopReason) + Send + Sync>,
 }
 
-/// Runs until `inputs` is closed.
+/// Runs until `inputs` is closed. A defect ends the projection, which is reported, and nothing else.
 pub async fn run<D: Disk>(
     context: ProjectorContext<D>,
     feed: ProjectorFeed,
+    inputs: mpsc::Receiver<FeedInput>,
+) {
+    let driver = context.driver.clone();
+    let written = Arc::new(AtomicU64::new(0));
+    let following = follow(context, feed, inputs, Arc::clone(&written));
+    watched(following, &driver, &written).await;
+}
+
+/// Tells the driver if `following` panics: a projection that silently stands still would look healthy.
+async fn watched(following: impl Future<Output = ()>, driver: &Sender<Work>, written: &AtomicU64) {
+    if AssertUnwindSafe(following).catch_unwind().await.is_ok() {
+        return;
+    }
+    let reason = "the projector has a defect and ended; the log of the process says more";
+    tracing::error!(
+        reason,
+        "the projection is off; the quorum goes on without it"
+    );
+    let report = ProjectionReport {
+        index: LogIndex(written.load(Ordering::Relaxed)),
+        health: ProjectionHealth::Stopped(reason.to_owned()),
+    };
+    driver.push_always(Work::Input(DriverInput::Projection(report)));
+}
+
+async fn follow<D: Disk>(
+    context: ProjectorContext<D>,
+    feed: ProjectorFeed,
     mut inputs: mpsc::Receiver<FeedInput>,
+    written: Arc<AtomicU64>,
 ) {
     let demand = context.demand.clone();
     let mut durable = context.durable.clone();
@@ -76,6 +109,7 @@ pub async fn run<D: Disk>(
         pause: RETRY_PAUSE_MIN,
         next_work_at: Instant::now(),
         transaction: None,
+        written,
     };
     projector.open(None, Duration::ZERO);
     loop {
@@ -134,6 +168,8 @@ struct Projector<D: Disk> {
     next_work_at: Instant,
     /// When the running transaction began, and how many entries it holds.
     transaction: Option<(Instant, usize)>,
+    /// Index of the last report.
+    written: Arc<AtomicU64>,
 }
 
 impl<D: Disk> Projector<D> {
@@ -170,6 +206,7 @@ impl<D: Disk> Projector<D> {
             }
         }
         if let Some(report) = self.feed.report() {
+            self.written.store(report.index.0, Ordering::Relaxed);
             self.context
                 .driver
                 .push_always(Work::Input(DriverInput::Projection(report)));
@@ -263,5 +300,34 @@ impl<D: Disk> Projector<D> {
                 (self.context.lost_entries)(reason);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_projector_that_panics_is_reported_as_stopped() {
+        let (driver, inbox) = crate::queue::bounded(1);
+        let written = AtomicU64::new(7);
+        watched(async { panic!("a defect") }, &driver, &written).await;
+        let mut work = Vec::new();
+        inbox.drain_until(&mut work, None);
+        let [Work::Input(DriverInput::Projection(report))] = &work[..] else {
+            panic!("{work:?}")
+        };
+        assert_eq!(report.index, LogIndex(7));
+        assert!(matches!(report.health, ProjectionHealth::Stopped(_)));
+    }
+
+    #[tokio::test]
+    async fn the_ordinary_end_is_not_reported() {
+        let (driver, inbox) = crate::queue::bounded(1);
+        watched(async {}, &driver, &AtomicU64::new(7)).await;
+        driver.close();
+        let mut work = Vec::new();
+        inbox.drain_until(&mut work, None);
+        assert!(work.is_empty(), "{work:?}");
     }
 }
