@@ -301,8 +301,27 @@ fn urls_are_checked_and_passwords_stay_hidden() {
     }
     refused(
         &[("store.url", "mysql://me:secret@host/db")],
-        &["store.url", "mysql://***@host/db"],
+        &["store.url", "mysql://me:***@host/db"],
     );
+    for url in [
+        "postgres://u:pw@h:99999/d",
+        "postgres:///d?schema=Bad-Name",
+        "sqlite::memory:",
+        "sqlite://foo?mode=zz",
+    ] {
+        refused(
+            &[("store.url", url)],
+            &["`store.url`", &dmq_store::redact(url), "flag --store.url"],
+        );
+    }
+    for url in [
+        "postgres://u:secret@h:99999/d",
+        "postgres://u@h:99999/d?password=secret",
+        "mysql://h/d?password=secret&a=b",
+    ] {
+        let refusal = read(THREE, &[("store.url", url)]).unwrap_err().to_string();
+        assert!(!refusal.contains("secret"), "{refusal}");
+    }
     for url in [
         "sqlite:",
         "sqlite:/var/lib/meta.db",

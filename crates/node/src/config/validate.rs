@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dmq_metadata::{ClusterId, NodeId};
@@ -18,7 +18,7 @@ use super::keys::{
 use super::load::{Given, Table, display};
 use super::{
     Config, ConfigError, LogConfig, LogFormat, NodeAddress, Origin, RaftConfig, ServerConfig,
-    authority, default_bind, own_entry,
+    authority, default_bind, node_dir, own_entry,
 };
 
 /// A quorum has 1, 3, 5 or 7 voters; the address book may name members that join or leave.
@@ -39,13 +39,14 @@ pub(super) fn validate(table: &Table, file: Option<PathBuf>) -> Result<Config, C
     let server = server(&values, own)?;
     let management_port = values.optional(MANAGEMENT_PORT, 1..=65535)?.map(narrow);
     distinct_ports(&values, own, &server, management_port)?;
+    let raft = raft(&values)?;
     Ok(Config {
         node_id,
         cluster_id: values.cluster_id()?,
-        raft: raft(&values)?,
         server,
         management_port,
-        store_url: store_url(&values)?,
+        store_url: store_url(&values, &node_dir(&raft.log_dir, node_id))?,
+        raft,
         broker_session_timeout: values.millis(BROKER_SESSION_TIMEOUT_MS, 100..=3_600_000, 9000)?,
         admin_token_file: values.text(ADMIN_TOKEN_FILE)?.map(PathBuf::from),
         log: log(&values)?,
@@ -54,6 +55,8 @@ pub(super) fn validate(table: &Table, file: Option<PathBuf>) -> Result<Config, C
     })
 }
 
+/// The forms of `store.url`.
+const STORE_URLS: &str = "sqlite:, sqlite:/path or postgres://...";
 const ID_RULE: &str = "a whole number from 1 to 2147483647";
 
 fn raft(values: &Values<'_>) -> Result<RaftConfig, ConfigError> {
@@ -101,27 +104,19 @@ fn server(values: &Values<'_>, own: &NodeAddress) -> Result<ServerConfig, Config
     })
 }
 
-fn store_url(values: &Values<'_>) -> Result<String, ConfigError> {
+/// Everything that can be wrong with the URL itself is found by making a store of it, which opens nothing.
+fn store_url(values: &Values<'_>, node_dir: &Path) -> Result<String, ConfigError> {
     let text = values.text(STORE_URL)?.unwrap_or("sqlite:");
-    if text.starts_with("sqlite:") {
-        return Ok(text.to_owned());
-    }
-    check_url(values, STORE_URL, text, &["postgres", "postgresql"]).map_err(|_| {
-        values.invalid(
-            STORE_URL,
-            hide_password(text),
-            "sqlite:, sqlite:/path or postgres://...",
-        )
-    })
-}
-
-/// Errors are shown and logged; a password in a URL must not be.
-fn hide_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => {
-            format!("{}***{}", &url[..scheme + 3], &url[at..])
+    match dmq_store::open(text, node_dir) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            let shown = dmq_store::redact(text);
+            let reason = error.to_string();
+            let rule = reason
+                .strip_prefix(&format!("store.url is '{shown}': "))
+                .unwrap_or(&reason);
+            Err(values.invalid(STORE_URL, &shown, format!("{STORE_URLS}: {rule}")))
         }
-        _ => url.to_owned(),
     }
 }
 
@@ -132,23 +127,16 @@ fn check_url(
     schemes: &[&str],
 ) -> Result<String, ConfigError> {
     let uri = text.parse::<http::Uri>().ok();
-    let scheme = uri
+    let known = uri
         .as_ref()
         .and_then(http::Uri::scheme_str)
-        .unwrap_or_default();
-    // A Unix socket is named by `?host=`, so that a database URL may have an empty authority.
-    let has_host = uri
-        .as_ref()
-        .is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
-        || (schemes.contains(&"postgres") && text.contains("?host="));
-    let known = schemes
-        .iter()
-        .any(|s| *s == scheme || text.starts_with(&format!("{s}://")));
-    if known && has_host {
+        .is_some_and(|scheme| schemes.contains(&scheme));
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    if known && !host.is_empty() {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
         let rule = format!("a URL of the form {}://host:port", schemes.join(" or "));
-        Err(values.invalid(key, hide_password(text), rule))
+        Err(values.invalid(key, dmq_store::redact(text), rule))
     }
 }
 
