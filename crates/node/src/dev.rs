@@ -32,6 +32,7 @@ pub async fn run(args: DevArgs) -> Result<(), Failure> {
     let mut plan = Plan::new(&args)?;
     plan.check_ports()?;
     plan.prepare_directory(args.fresh)?;
+    plan.check_earlier()?;
     let database = postgres::start(&args, &mut plan).await?;
     plan.write_configuration()?;
     let mut children = Children::new(plan.clone())?;

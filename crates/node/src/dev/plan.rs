@@ -66,23 +66,47 @@ impl Plan {
         })
     }
 
-    /// Names the first port that something else listens on.
+    /// Names the first port that something else listens on, or that two nodes would share.
     pub(super) fn check_ports(&self) -> Result<(), Failure> {
+        self.check_overlap()?;
+        // All are held until the last one was found free.
+        let mut held = Vec::new();
         for node in &self.nodes {
             for (kind, flag, port) in [
                 ("REST", "--rest-port", node.rest_port),
                 ("gRPC", "--grpc-port", node.grpc_port),
             ] {
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+                let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
                     Failure::failed(format!(
                         "the {kind} port {port} of node {} is not free ({error}): stop what uses it, \
                          or choose other ports with {flag}",
                         node.id
                     ))
                 })?;
+                held.push(bound);
             }
         }
         Ok(())
+    }
+
+    fn check_overlap(&self) -> Result<(), Failure> {
+        let shared = self.nodes.iter().find_map(|rest| {
+            let mut nodes = self.nodes.iter();
+            let grpc = nodes.find(|grpc| grpc.grpc_port == rest.rest_port)?;
+            Some((rest, grpc))
+        });
+        let Some((rest, grpc)) = shared else {
+            return Ok(());
+        };
+        let message = format!(
+            "port {} would be the REST port of node {} and the gRPC port of node {}: --rest-port and \
+             --grpc-port must be at least {} apart",
+            rest.rest_port,
+            rest.id,
+            grpc.id,
+            self.nodes.len()
+        );
+        Err(Failure::new(Exit::Usage, message))
     }
 
     /// Creates the data directory; `fresh` first removes what `dev` made there before.
@@ -91,6 +115,37 @@ impl Plan {
             remove_earlier(&self.data_dir).map_err(|error| self.unusable(&error))?;
         }
         std::fs::create_dir_all(&self.data_dir).map_err(|error| self.unusable(&error))
+    }
+
+    /// Refuses a directory that holds a quorum of another size: its voters would wait for nodes that are
+    /// not started, or new ones for a quorum that they are not part of.
+    pub(super) fn check_earlier(&self) -> Result<(), Failure> {
+        let (wanted, Some(found)) = (self.nodes.len(), self.earlier_nodes()) else {
+            return Ok(());
+        };
+        if found == wanted {
+            return Ok(());
+        }
+        let message = format!(
+            "--nodes is {wanted}, but {} holds a quorum of {found}: use --nodes {found}, another --data-dir, \
+             or --fresh, which removes it",
+            self.data_dir.display()
+        );
+        Err(Failure::new(Exit::Usage, message))
+    }
+
+    /// How many nodes the quorum has that an earlier run left here, if any.
+    fn earlier_nodes(&self) -> Option<usize> {
+        if !self.data_dir.join("node-1").is_dir() {
+            return None;
+        }
+        let sources = crate::config::Sources {
+            file: Some(self.configuration_file()),
+            flags: vec![("dmq.kraft.node-id".to_owned(), "1".to_owned())],
+            ..Default::default()
+        };
+        let earlier = crate::config::load(&sources).ok()?;
+        Some(earlier.nodes.len())
     }
 
     fn unusable(&self, error: &std::io::Error) -> Failure {
@@ -230,6 +285,38 @@ mod tests {
             message.contains(&port) && message.contains("--rest-port"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn ranges_of_ports_that_overlap_are_refused() {
+        for (rest, grpc) in [("20000", "20002"), ("20002", "20000"), ("20000", "20000")] {
+            let plan = plan(&["--nodes=3", "--rest-port", rest, "--grpc-port", grpc]).unwrap();
+            let failure = plan.check_ports().unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{failure}");
+            assert!(failure.message.contains("--grpc-port"), "{failure}");
+        }
+        let apart = plan(&["--nodes=3", "--rest-port=20000", "--grpc-port=20003"]).unwrap();
+        assert!(apart.check_overlap().is_ok());
+    }
+
+    #[test]
+    fn a_directory_of_another_number_of_nodes_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |nodes: &str| plan(&[nodes, "--data-dir", dir.path().to_str().unwrap()]).unwrap();
+        let three = of("--nodes=3");
+        three.check_earlier().unwrap();
+        three.write_configuration().unwrap();
+        of("--nodes=5").check_earlier().unwrap();
+        std::fs::create_dir(dir.path().join("node-1")).unwrap();
+        three.check_earlier().unwrap();
+        for other in ["--nodes=1", "--nodes=5"] {
+            let failure = of(other).check_earlier().unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains("--fresh"), "{failure}");
+            assert!(failure.message.contains("--nodes 3"), "{failure}");
+        }
+        of("--nodes=5").prepare_directory(true).unwrap();
+        of("--nodes=5").check_earlier().unwrap();
     }
 
     #[test]
