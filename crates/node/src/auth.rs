@@ -52,6 +52,22 @@ impl AdminAuth {
     }
 }
 
+/// Whether the file can be used now; says why not.
+pub fn check_token_file(file: &Path) -> Result<(), String> {
+    let content = std::fs::read(file).map_err(|error| error.to_string())?;
+    check_tokens(&content)
+}
+
+fn check_tokens(content: &[u8]) -> Result<(), String> {
+    if content.len() > TOKEN_FILE_BYTES_MAX {
+        Err(format!("larger than {TOKEN_FILE_BYTES_MAX} bytes"))
+    } else if tokens(content).next().is_none() {
+        Err("holds no token".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
 async fn read_tokens(file: &Path) -> Result<Vec<u8>, AuthError> {
     let unreadable = |reason: String| {
         tracing::warn!(file = %file.display(), reason, "admin token file is not usable");
@@ -60,14 +76,7 @@ async fn read_tokens(file: &Path) -> Result<Vec<u8>, AuthError> {
     let content = tokio::fs::read(file)
         .await
         .map_err(|error| unreadable(error.to_string()))?;
-    if content.len() > TOKEN_FILE_BYTES_MAX {
-        return Err(unreadable(format!(
-            "larger than {TOKEN_FILE_BYTES_MAX} bytes"
-        )));
-    }
-    if tokens(&content).next().is_none() {
-        return Err(unreadable("holds no token".to_owned()));
-    }
+    check_tokens(&content).map_err(unreadable)?;
     Ok(content)
 }
 

@@ -23,6 +23,14 @@ pub(super) struct Opened {
     pub(super) member: Member<FileDisk>,
 }
 
+impl Opened {
+    /// Whether the node has never been part of a quorum.
+    pub(super) fn is_unborn(&self) -> bool {
+        let pinned = self.data_dir.pinned().ok().flatten();
+        pinned.is_none() && self.member.reader.last().index.0 == 0
+    }
+}
+
 /// Opens the directory, on a thread that may block; with `bootstrap` an empty one is formatted first.
 pub(super) async fn open(config: &Config, bootstrap: bool) -> Result<Opened, Failure> {
     let config = config.clone();
