@@ -14,6 +14,7 @@ pub mod exit;
 pub mod handle;
 pub mod identity;
 pub mod lifecycle;
+pub mod limits;
 pub mod logging;
 pub mod member;
 pub mod metrics;
@@ -22,6 +23,7 @@ pub mod peers;
 pub mod projector;
 pub mod queue;
 pub mod rest;
+pub mod runtimes;
 mod shell;
 pub mod shutdown;
 pub mod status;
@@ -32,10 +34,6 @@ use std::process::ExitCode;
 use cli::{Cli, CliCommand, LogCommand, ServeArgs, SnapshotCommand};
 use config::{LogConfig, LogFormat, Sources};
 use exit::{Exit, Failure};
-
-/// Worker threads of the runtime: REST, peers and the projector share them; the parts of the member have
-/// threads of their own.
-const WORKER_THREADS: usize = 2;
 
 /// Runs one command of the binary; tells on standard error why it failed.
 pub fn run(cli: Cli) -> ExitCode {
@@ -60,7 +58,7 @@ fn dispatch(command: CliCommand) -> Result<(), Failure> {
                 format: LogFormat::Human,
                 level: "warn".to_owned(),
             });
-            on_runtime(dev::run(args))
+            runtimes::run(|_| dev::run(args))
         }
         CliCommand::Serve(args) => serve(args),
         CliCommand::Format(args) => commands::format(&args),
@@ -75,6 +73,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let sources = Sources::of_process(args.config, args.keys.0);
     let config = config::load(&sources)?;
     logging::install(&config.log);
+    limits::raise_open_files();
     let ServeArgs {
         bootstrap,
         stop_when_stdin_closes,
@@ -84,18 +83,5 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         bootstrap,
         stop_when_stdin_closes,
     };
-    on_runtime(node::serve(config, sources, options))
-}
-
-/// Runs `main` on a runtime that does not wait at its end for threads that block, such as one that reads
-/// standard input.
-fn on_runtime(main: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .enable_all()
-        .build()
-        .map_err(Failure::failed)?;
-    let result = runtime.block_on(main);
-    runtime.shutdown_background();
-    result
+    runtimes::run(|clients| node::serve(config, sources, options, clients))
 }

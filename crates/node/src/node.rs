@@ -3,6 +3,7 @@
 mod data;
 mod listeners;
 mod parts;
+mod preflight;
 mod settings;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dmq_replica::{DriverInput, ExitReason};
+use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Sources};
@@ -40,13 +42,22 @@ pub struct ServeOptions {
     pub stop_when_stdin_closes: bool,
 }
 
-/// Runs a node until it is told to stop, or must.
-pub async fn serve(config: Config, sources: Sources, options: ServeOptions) -> Result<(), Failure> {
+/// Runs a node until it is told to stop, or must. REST is served on the runtime `clients`.
+pub async fn serve(
+    config: Config,
+    sources: Sources,
+    options: ServeOptions,
+    clients: runtime::Handle,
+) -> Result<(), Failure> {
+    preflight::check(&config, options.bootstrap)?;
     warn_of_exposure(&config);
     let listeners = Listeners::bind(&config).await?;
     let opened = data::open(&config, options.bootstrap).await?;
+    if options.bootstrap && opened.is_unborn() {
+        preflight::check_voters(&config)?;
+    }
     let mut parts = Parts::start(&config, opened)?;
-    let servers = Servers::start(&config, listeners, &parts);
+    let servers = Servers::start(&config, listeners, &parts, &clients);
     let background = parts.background(&config, sources, &options);
     tracing::info!(
         node = config.node_id.0,
@@ -73,7 +84,7 @@ async fn attend(parts: &mut Parts, rest: &Rest, options: &ServeOptions) -> Ended
     tracing::info!("stopping");
     parts.driver.push_always(Work::Input(DriverInput::Stop));
     let driver = parts.driver.clone();
-    let drained = tell_when_drained(rest, parts.handle.watch_status(), driver);
+    let drained = tell_when_drained(|| rest.connections(), parts.handle.watch_status(), driver);
     tokio::select! {
         ended = parts.ended() => ended,
         never = drained => match never {},
@@ -88,14 +99,14 @@ async fn attend(parts: &mut Parts, rest: &Rest, options: &ServeOptions) -> Ended
 /// A stopping node answers as a non-controller for a while, so that clients learn where to go; once nobody
 /// is connected there is nobody to tell.
 async fn tell_when_drained(
-    rest: &Rest,
+    connections: impl Fn() -> usize,
     mut status: watch::Receiver<Arc<NodeStatus>>,
     driver: Sender<Work>,
 ) -> std::convert::Infallible {
-    let handed_over = |status: &Arc<NodeStatus>| status.stopping && !status.is_leader();
-    // The sender lives as long as the driver; without it the node ends anyway.
-    let _ = status.wait_for(handed_over).await;
-    while rest.connections() > 0 {
+    // Whether it still leads does not matter: a controller that found no successor has nobody to tell
+    // either. The sender lives as long as the driver; without it the node ends anyway.
+    let _ = status.wait_for(|status| status.stopping).await;
+    while connections() > 0 {
         tokio::time::sleep(DRAINED_INTERVAL).await;
     }
     driver.push_always(Work::Input(DriverInput::Drained));
@@ -120,16 +131,25 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(config: &Config, listeners: Listeners, parts: &Parts) -> Self {
+    /// REST runs on the runtime for clients, so that none of its work delays a message of a peer.
+    fn start(
+        config: &Config,
+        listeners: Listeners,
+        parts: &Parts,
+        clients: &runtime::Handle,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let token_file: Option<PathBuf> = config.admin_token_file.clone();
-        let rest = Rest::new(parts.handle.clone(), Arc::clone(&parts.metrics), token_file);
+        let rest = {
+            let _on_clients = clients.enter();
+            Rest::new(parts.handle.clone(), Arc::clone(&parts.metrics), token_file)
+        };
         let surface = match listeners.management {
             Some(_) => Surface::Api,
             None => Surface::Full,
         };
         let mut tasks = vec![
-            tokio::spawn(serve_rest(
+            clients.spawn(serve_rest(
                 rest.clone(),
                 listeners.rest,
                 surface,
@@ -143,7 +163,7 @@ impl Servers {
         ];
         if let Some(listener) = listeners.management {
             let serving = serve_rest(rest.clone(), listener, Surface::Management, stopped);
-            tasks.push(tokio::spawn(serving));
+            tasks.push(clients.spawn(serving));
         }
         Self { rest, stop, tasks }
     }
@@ -232,5 +252,58 @@ impl Ended {
                 format!("the {part} ended unexpectedly: a defect"),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::handle::NodeState;
+    use crate::identity::NodeIdentity;
+    use crate::peers::PeerBook;
+    use crate::status::StatusView;
+
+    fn stopping_controller() -> NodeStatus {
+        let member = dmq_raft::MemberId {
+            node: dmq_raft::NodeId(1),
+            directory: dmq_raft::DirectoryId(1),
+        };
+        let identity = NodeIdentity {
+            cluster: dmq_metadata::ClusterId::parse("dmq").unwrap(),
+            incarnation: dmq_metadata::Incarnation::FIRST,
+            member,
+        };
+        let mut status = StatusView::new(identity, String::new(), PeerBook::new(&[])).initial();
+        status.state = NodeState::Leader;
+        status.leader = Some(status.node);
+        status.stopping = true;
+        assert!(status.is_leader());
+        status
+    }
+
+    #[tokio::test]
+    async fn a_controller_without_a_successor_ends_with_its_last_connection() {
+        let (_sender, status) = watch::channel(Arc::new(stopping_controller()));
+        let (driver, inbox) = crate::queue::bounded(1);
+        let open = Cell::new(2_usize);
+        let connections = || {
+            let now = open.get();
+            open.set(now.saturating_sub(1));
+            now
+        };
+        let told = tokio::task::spawn_blocking(move || {
+            let mut work = Vec::new();
+            inbox.drain_until(&mut work, None);
+            work
+        });
+        tokio::select! {
+            never = tell_when_drained(connections, status, driver) => match never {},
+            work = told => assert!(
+                matches!(work.unwrap()[..], [Work::Input(DriverInput::Drained)])
+            ),
+        }
+        assert_eq!(open.get(), 0);
     }
 }

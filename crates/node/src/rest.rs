@@ -2,8 +2,8 @@
 //!
 //! Reading order: `router` (which route leads where), one file per group of routes (`topics`, `partitions`,
 //! `brokers`, `controller`, `cluster`, `quorum`, `events`, `probes`, `features`, `health`), `submit` (what
-//! all writes share), `extract`, `body` and `json` (what is taken from a request), `respond` and `error`
-//! (what leaves), `server` and `wire` (connections).
+//! all writes share), `extract`, `body` and `json` (what is taken from a request), `respond`, `large` and
+//! `error` (what leaves), `server` and `wire` (connections).
 
 mod body;
 mod brokers;
@@ -16,6 +16,7 @@ mod extract;
 mod features;
 mod health;
 mod json;
+mod large;
 mod partitions;
 mod probes;
 mod quorum;
@@ -96,7 +97,9 @@ impl Rest {
             }
         };
         let router = router::router(self.app.clone(), surface);
-        let serving = server::serve(listener, router, Arc::clone(&self.connections), stop);
+        let places = server::connections_max(surface, crate::limits::open_files());
+        let open = Arc::clone(&self.connections);
+        let serving = server::serve(listener, router, places, open, stop);
         tokio::select! {
             ended = serving => ended,
             never = closing => never,

@@ -13,6 +13,7 @@ use dmq_metadata::{Broker, BrokerId, Image, Partition, Topic, TopicConfigs};
 
 use super::error::ApiError;
 use super::extract::Params;
+use super::large::LARGE_ANSWERS;
 use super::topics::freshness;
 use super::{convert, respond};
 use crate::handle::{Handle, MemberStatus, NodeStatus};
@@ -34,10 +35,12 @@ pub(super) async fn get_cluster(
     Params(query): Params<ReadQuery>,
 ) -> Result<Response, ApiError> {
     let view = handle.read(freshness(&query)?).await?;
-    respond::viewed(
-        &view,
-        &cluster(&view.image, &handle.status(), convert::now_ms()),
-    )
+    let status = handle.status();
+    let build = move || {
+        let document = cluster(&view.image, &status, convert::now_ms());
+        respond::viewed(&view, &document)
+    };
+    LARGE_ANSWERS.build(build).await
 }
 
 /// The document of an image and a status at a time.

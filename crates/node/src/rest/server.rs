@@ -26,10 +26,18 @@ use tower::ServiceExt;
 
 use super::error::ApiError;
 use super::extract::PeerAddr;
+use super::router::Surface;
 use super::wire::Wire;
 
 /// Connections at a time; more wait in the listener's queue. 16 KiB each makes 128 MiB at the worst.
 const CONNECTIONS_MAX: usize = 8_192;
+/// Connections at a time that a node takes even where the system allows it very few open files.
+const CONNECTIONS_MIN: usize = 16;
+/// Connections at a time on the management port: probes and a scraper must find room whatever clients do.
+const MANAGEMENT_CONNECTIONS_MAX: usize = 64;
+/// Open files that are kept back for the log, snapshots, database and peers, and for the management port:
+/// a log that finds none for its next segment ends the process.
+const RESERVED_FILES: u64 = 256;
 /// The headers of a request have this long to arrive, and an idle connection lives this long: the HTTP
 /// library has one timer for both, which runs from the end of one request to the last header of the next.
 /// Clients with a pool would like it longer (those that reuse a connection at its very end see it
@@ -49,7 +57,18 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause after a failed accept (out of file descriptors): trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop` becomes true or its sender is gone; then lets the requests
+/// How many connections `surface` may have open where the process may have so many open files.
+pub(super) fn connections_max(surface: Surface, open_files: u64) -> usize {
+    if surface == Surface::Management {
+        return MANAGEMENT_CONNECTIONS_MAX;
+    }
+    let left = open_files.saturating_sub(RESERVED_FILES);
+    usize::try_from(left)
+        .unwrap_or(usize::MAX)
+        .clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
+/// Serves `router` on `listener`, `places` connections at a time, until `stop` becomes true or its sender is gone; then lets the requests
 /// in flight end.
 ///
 /// # Errors
@@ -57,10 +76,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
+    places: usize,
     open: Arc<AtomicUsize>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(places));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -203,4 +223,19 @@ fn within_limits<B>(request: &Request<B>) -> Result<(), ApiError> {
         return Err(ApiError::new(Code::HeadersTooLarge, detail));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_for_the_log() {
+        assert_eq!(connections_max(Surface::Full, 1_024), 768);
+        assert_eq!(connections_max(Surface::Api, 1 << 20), CONNECTIONS_MAX);
+        assert_eq!(connections_max(Surface::Api, u64::MAX), CONNECTIONS_MAX);
+        assert_eq!(connections_max(Surface::Full, 64), CONNECTIONS_MIN);
+        let management = connections_max(Surface::Management, 1 << 20);
+        assert!((management as u64) < RESERVED_FILES);
+    }
 }
