@@ -51,6 +51,8 @@ pub enum Tamper {
     EditRow,
     /// One partition's row is deleted by hand.
     LoseRow,
+    /// The position is deleted by hand, every other row stays.
+    LosePosition,
 }
 
 impl Tamper {
@@ -68,6 +70,7 @@ impl Tamper {
             Self::OtherTerm => "UPDATE node_meta SET last_applied_term = last_applied_term + 1",
             Self::NextOwner => "UPDATE node_meta SET owner_epoch = owner_epoch + 1",
             Self::EditRow => "UPDATE partitions SET leader_epoch = leader_epoch + 1",
+            Self::LosePosition => "DELETE FROM node_meta",
             Self::LoseRow => {
                 "DELETE FROM partitions
                  WHERE topic_id = (SELECT topic_id FROM partitions ORDER BY topic_id LIMIT 1)"
@@ -98,6 +101,7 @@ macro_rules! conformance_tests {
             a_later_owner_fences_the_first
             a_fenced_store_stays_fenced
             dropping_a_call_half_way_leaves_one_of_the_two_states
+            a_database_without_a_position_is_cleared_by_the_claim
             matrix_another_cluster_is_refused_and_untouched
             matrix_another_node_is_refused_and_untouched
             matrix_an_earlier_directory_is_wiped_and_rebuilt

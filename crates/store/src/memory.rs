@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dmq_metadata::{
-    Broker, BrokerId, DedupEntry, DedupKey, Image, Partition, PartitionId, PartitionKey, Row,
-    Settings, StateHash, Topic, TopicId, row_hash,
+    Broker, BrokerId, DedupEntry, DedupKey, Image, MetadataIndex, Partition, PartitionId,
+    PartitionKey, Row, Settings, StateHash, Topic, TopicId, row_hash,
 };
 
 use crate::{Audit, Batch, Checkpoint, Found, Owner, Position, RowChanges, StateStore, StoreError};
@@ -102,6 +102,11 @@ impl MemoryDatabase {
         }
     }
 
+    /// Deletes what the database says about itself, and leaves the rows.
+    pub fn lose_position(&self) {
+        self.lock().position = None;
+    }
+
     /// Deletes a partition's row behind the store's back.
     pub fn lose_partition_row(&self) {
         self.lock().rows.partitions.pop_first();
@@ -188,8 +193,12 @@ impl StateStore for MemoryStore {
             .position
             .get_or_insert_with(|| Position::before_first(me));
         position.owner_epoch = owner_epoch;
+        let position = position.clone();
+        if position.at.index == MetadataIndex(0) {
+            contents.rows = Rows::default();
+        }
         Ok(match found {
-            Some(_) => Found::At(position.clone()),
+            Some(_) => Found::At(position),
             None => Found::Empty,
         })
     }

@@ -119,9 +119,12 @@ impl PostgresStore {
         migrate(&MIGRATOR, &mut connection).await?;
         let epoch = found.owner_epoch.max(self.epoch_seen) + 1;
         let writer = Writer { owner: me, epoch };
-        write::claim(&mut connection, &writer)
-            .await
-            .map_err(classify)?;
+        let claimed = if found.at.index == MetadataIndex(0) {
+            write::claim_empty(&mut connection, &writer).await
+        } else {
+            write::claim(&mut connection, &writer).await
+        };
+        claimed.map_err(classify)?;
         self.epoch_seen = epoch;
         let (owner, index) = (me.clone(), found.at.index);
         self.session = Some(Session {

@@ -28,6 +28,7 @@ impl Backend for Memory {
                 .0
                 .edit_partition_rows(|row| row.leader_epoch = row.leader_epoch.next()),
             Tamper::LoseRow => self.0.lose_partition_row(),
+            Tamper::LosePosition => self.0.lose_position(),
             _ => {}
         }
     }
@@ -44,7 +45,7 @@ fn edit(position: &mut Position, tamper: Tamper) {
         Tamper::OtherNonce => owner.incarnation.nonce = 1,
         Tamper::OtherTerm => position.at.term = Term(position.at.term.0 + 1),
         Tamper::NextOwner => position.owner_epoch += 1,
-        Tamper::EditRow | Tamper::LoseRow => {}
+        Tamper::EditRow | Tamper::LoseRow | Tamper::LosePosition => {}
     }
 }
 

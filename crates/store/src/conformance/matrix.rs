@@ -55,6 +55,27 @@ async fn is_wiped(backend: &dyn Backend, tamper: Tamper) -> Result<(), StoreErro
     assert_at(backend, &history, LOG_ENTRIES).await
 }
 
+/// Somebody deleted the position and left the rows; the process that claimed the database ended before
+/// it copied the image. The next one goes on from entry 1, which is right only over empty tables.
+pub async fn a_database_without_a_position_is_cleared_by_the_claim(
+    backend: &dyn Backend,
+) -> Result<(), StoreError> {
+    let history = database_at(backend, STANDS_AT).await?;
+    backend.tamper(Tamper::LosePosition).await;
+    let mut first = backend.open();
+    let prepared = prepare_with(&mut *first, &history, 0).await?;
+    assert_eq!(prepared, Prepared::Rebuild);
+    first.position().await?; // Lets the lock go, as the end of the process does.
+    drop(first);
+    assert_at(backend, &History::new(0, 0), 0).await?;
+    let from = MetadataIndex(1);
+    let mut next = backend.open();
+    let prepared = prepare_with(&mut *next, &history, 0).await?;
+    assert_eq!(prepared, Prepared::Resume { from });
+    next.apply(&history.batch(1, LOG_ENTRIES)).await?;
+    assert_at(backend, &history, LOG_ENTRIES).await
+}
+
 /// Goes on from the entry behind the position, with the log's changes known behind `changes_after`.
 async fn is_resumed(
     backend: &dyn Backend,

@@ -95,6 +95,19 @@ pub(super) async fn delete_all(connection: &mut SqliteConnection) -> sqlx::Resul
         .map(drop)
 }
 
+/// Claims a database whose position is before the first entry. Rows that are there all the same
+/// (somebody deleted the position alone) go in the same transaction: the next start must not take
+/// them for what the log wrote.
+pub(super) async fn claim_empty(
+    connection: &mut SqliteConnection,
+    writer: &Writer<'_>,
+) -> sqlx::Result<()> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    delete_all(&mut transaction).await?;
+    claim(&mut transaction, writer).await?;
+    transaction.commit().await
+}
+
 /// Writes the owner under a new epoch.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
