@@ -23,6 +23,7 @@ fn linearizable(ticket: Ticket) -> DriverInput {
         ticket,
         linearizable: true,
         min_index: None,
+        wait_ticks: None,
     })
 }
 
@@ -141,6 +142,7 @@ fn min_index_waits_and_ends_in_time() {
                 ticket,
                 linearizable: false,
                 min_index,
+                wait_ticks: None,
             })
         }
     };

@@ -172,7 +172,7 @@ impl Driver {
 
     pub(super) fn read_decided(&mut self, outcome: ReadOutcome) {
         match outcome.result {
-            Ok(index) => self.reads.confirmed(outcome.seq, index, self.read_times()),
+            Ok(index) => self.reads.confirmed(outcome.seq, index),
             Err(refusal) => {
                 let error = self.refusal(refusal);
                 for ticket in self.reads.refused(outcome.seq) {

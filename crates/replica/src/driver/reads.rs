@@ -10,15 +10,22 @@ use crate::{ReadRequest, RequestError, Ticket};
 /// One confirmation by the controller, for all reads that arrived in one turn.
 #[derive(Clone, Debug)]
 struct Round {
-    reads: Vec<ReadRequest>,
+    reads: Vec<Waiting>,
     deadline: u64,
+}
+
+/// A read, and the tick at which its wait ends.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    read: ReadRequest,
+    until: u64,
 }
 
 /// All waiting reads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reads {
     next_seq: u64,
-    arrived: Vec<ReadRequest>,
+    arrived: Vec<Waiting>,
     rounds: BTreeMap<u64, Round>,
     by_index: BTreeMap<(LogIndex, Ticket), u64>,
 }
@@ -33,13 +40,31 @@ pub(super) struct ReadTimes {
     pub(super) apply: u64,
 }
 
+impl ReadTimes {
+    /// When a read that arrives now ends: at the time that it names, else after a round and the image's time.
+    fn until(self, read: &ReadRequest) -> u64 {
+        let confirm = if read.linearizable { self.confirm } else { 0 };
+        let wait = read.wait_ticks.unwrap_or(confirm + self.apply);
+        self.now.saturating_add(wait)
+    }
+}
+
+/// The time is over and no majority has confirmed the controller.
+fn unconfirmed(waiting: &Waiting) -> (Ticket, RequestError) {
+    (waiting.read.ticket, RequestError::NoQuorum)
+}
+
 impl Reads {
     /// A read arrived; it joins the round of this turn or waits for its index.
     pub(super) fn arrive(&mut self, read: ReadRequest, times: ReadTimes) {
+        let waiting = Waiting {
+            read,
+            until: times.until(&read),
+        };
         if read.linearizable {
-            self.arrived.push(read);
+            self.arrived.push(waiting);
         } else {
-            self.wait_for(read, LogIndex(0), times);
+            self.wait_for(waiting, LogIndex(0));
         }
     }
 
@@ -58,13 +83,13 @@ impl Reads {
     }
 
     /// The controller confirmed a round at this index.
-    pub(super) fn confirmed(&mut self, seq: u64, index: LogIndex, times: ReadTimes) {
-        for read in self
+    pub(super) fn confirmed(&mut self, seq: u64, index: LogIndex) {
+        for waiting in self
             .rounds
             .remove(&seq)
             .map_or_else(Vec::new, |round| round.reads)
         {
-            self.wait_for(read, index, times);
+            self.wait_for(waiting, index);
         }
     }
 
@@ -74,15 +99,15 @@ impl Reads {
             .rounds
             .remove(&seq)
             .map_or_else(Vec::new, |round| round.reads);
-        reads.into_iter().map(|read| read.ticket).collect()
+        reads.iter().map(|waiting| waiting.read.ticket).collect()
     }
 
-    fn wait_for(&mut self, read: ReadRequest, confirmed: LogIndex, times: ReadTimes) {
+    fn wait_for(&mut self, waiting: Waiting, confirmed: LogIndex) {
+        let Waiting { read, until } = waiting;
         let index = read
             .min_index
             .map_or(confirmed, |wanted| wanted.max(confirmed));
-        self.by_index
-            .insert((index, read.ticket), times.now + times.apply);
+        self.by_index.insert((index, read.ticket), until);
     }
 
     /// The next read that the image can serve.
@@ -95,12 +120,11 @@ impl Reads {
     pub(super) fn expire(&mut self, now: u64, applied: LogIndex) -> Vec<(Ticket, RequestError)> {
         let mut over = Vec::new();
         for (_, round) in self.rounds.extract_if(.., |_, round| round.deadline <= now) {
-            over.extend(
-                round
-                    .reads
-                    .iter()
-                    .map(|read| (read.ticket, RequestError::NoQuorum)),
-            );
+            over.extend(round.reads.iter().map(unconfirmed));
+        }
+        for round in self.rounds.values_mut() {
+            let late = round.reads.extract_if(.., |waiting| waiting.until <= now);
+            over.extend(late.map(|waiting| unconfirmed(&waiting)));
         }
         let late = self.by_index.extract_if(.., |_, deadline| *deadline <= now);
         over.extend(
@@ -122,7 +146,7 @@ impl Reads {
             .map(|(_, ticket)| ticket);
         rounds
             .chain(arrived)
-            .map(|read| read.ticket)
+            .map(|waiting| waiting.read.ticket)
             .chain(waiting)
             .collect()
     }
@@ -151,7 +175,36 @@ mod tests {
             ticket: Ticket(ticket),
             linearizable,
             min_index: min_index.map(LogIndex),
+            wait_ticks: None,
         }
+    }
+
+    fn read_within(
+        wait: u64,
+        ticket: u64,
+        linearizable: bool,
+        min_index: Option<u64>,
+    ) -> ReadRequest {
+        ReadRequest {
+            wait_ticks: Some(wait),
+            ..read(ticket, linearizable, min_index)
+        }
+    }
+
+    #[test]
+    fn a_read_ends_at_the_time_that_it_names() {
+        let mut reads = Reads::default();
+        reads.arrive(read_within(90, 1, false, Some(50)), times(0));
+        reads.arrive(read_within(3, 2, true, None), times(0));
+        reads.arrive(read_within(90, 3, true, Some(60)), times(0));
+        assert_eq!(reads.start_round(times(0)), Some(1));
+        let late = vec![(Ticket(2), RequestError::NoQuorum)];
+        assert_eq!(reads.expire(3, LogIndex(5)), late);
+        reads.confirmed(1, LogIndex(5));
+        assert_eq!(reads.pop_ready(LogIndex(49)), None);
+        assert!(reads.expire(89, LogIndex(49)).is_empty());
+        assert_eq!(reads.expire(90, LogIndex(49)).len(), 2);
+        assert_eq!(reads.len(), 0);
     }
 
     #[test]
@@ -162,7 +215,7 @@ mod tests {
         reads.arrive(read(3, false, Some(4)), times(0));
         assert_eq!(reads.start_round(times(0)), Some(1));
         assert_eq!(reads.start_round(times(0)), None);
-        reads.confirmed(1, LogIndex(6), times(1));
+        reads.confirmed(1, LogIndex(6));
         assert_eq!(reads.pop_ready(LogIndex(5)), Some((LogIndex(4), Ticket(3))));
         assert_eq!(reads.pop_ready(LogIndex(5)), None);
         assert_eq!(reads.pop_ready(LogIndex(6)), Some((LogIndex(6), Ticket(1))));
@@ -181,7 +234,7 @@ mod tests {
             reads.expire(8, LogIndex(3)),
             vec![(Ticket(1), RequestError::NoQuorum)]
         );
-        reads.confirmed(1, LogIndex(3), times(9));
+        reads.confirmed(1, LogIndex(3));
         assert_eq!(reads.pop_ready(LogIndex(49)), None, "a late answer is void");
         let (wanted, applied) = (LogIndex(50), LogIndex(49));
         let over = vec![(Ticket(2), RequestError::NotApplied { wanted, applied })];

@@ -221,6 +221,8 @@ pub struct ReadRequest {
     pub linearizable: bool,
     /// The image must be at or past this index.
     pub min_index: Option<LogIndex>,
+    /// Longest wait in ticks; `None`: what [`crate::Settings`] say.
+    pub wait_ticks: Option<u64>,
 }
 
 /// A sign of life of a broker.

@@ -178,5 +178,6 @@ fn read(ticket: Ticket, linearizable: bool, min_index: Option<LogIndex>) -> Driv
         ticket,
         linearizable,
         min_index,
+        wait_ticks: None,
     })
 }
