@@ -57,7 +57,7 @@ pub trait Member: Send + Sync + 'static {
     async fn state_hash(
         &self,
         index: Option<MetadataIndex>,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Result<StateHashAt, RequestError>;
 
     /// Whether the event loop turns and the disk takes writes; the text says what is wrong.

@@ -2,6 +2,7 @@
 //! to the driver, or a look at what is published. Nothing is decided here.
 
 mod errors;
+mod patience;
 mod snapshots;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use dmq_raft::{LogIndex, MemberId};
 use dmq_replica::{Answer, DriverInput, Heartbeat, Proposal, Ticket};
 use tokio::sync::watch;
 
+pub use self::patience::Patience;
+use self::patience::{DRIVER_GRACE, in_ticks, late_read};
 use crate::handle::{
     Ack, BrokerHeartbeat, BrokerVerdict, CommandRequest, Committed, Consistency, InitializeRequest,
     Initialized, Member, NodeStatus, ReadRequest, RequestError, SnapshotInfo, StateHashAt,
@@ -50,6 +53,8 @@ pub struct RunningMember<D: Disk> {
     pub metrics: Arc<Metrics>,
     /// Who waits for the projector.
     pub demand: Demand,
+    /// How long requests wait that name no time.
+    pub patience: Patience,
     /// When the driver turned last.
     pub driver_beat: Arc<Beat>,
     /// When the log writer ended a write last.
@@ -66,6 +71,7 @@ impl<D: Disk> Clone for RunningMember<D> {
             snapshots: Arc::clone(&self.snapshots),
             metrics: Arc::clone(&self.metrics),
             demand: self.demand.clone(),
+            patience: self.patience,
             driver_beat: Arc::clone(&self.driver_beat),
             log_beat: Arc::clone(&self.log_beat),
         }
@@ -92,20 +98,21 @@ impl<D: Disk> RunningMember<D> {
         &self,
         index: MetadataIndex,
         linearizable: bool,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Result<(), RequestError> {
-        let late = || RequestError::ReadTimeout {
-            wanted: index,
-            applied: self.view.load().image.index(),
-        };
+        let timeout = timeout.unwrap_or(self.patience.read);
+        // The driver ends the wait and knows why; this is for one that is stuck.
+        let late = || late_read(linearizable, index, self.view.load().image.index());
         let build = |ticket| {
             DriverInput::Read(dmq_replica::ReadRequest {
                 ticket,
                 linearizable,
                 min_index: (index.0 > 0).then_some(LogIndex(index.0)),
+                wait_ticks: Some(in_ticks(timeout)),
             })
         };
-        match self.question(timeout, late, build).await? {
+        let stuck = timeout.saturating_add(DRIVER_GRACE);
+        match self.question(stuck, late, build).await? {
             Answer::Read { .. } => Ok(()),
             other => Err(errors::unexpected(&other)),
         }
@@ -145,7 +152,11 @@ impl<D: Disk> Member for RunningMember<D> {
         let _waiting = (ack == dmq_replica::Ack::Projected).then(|| self.demand.enter());
         let started = Instant::now();
         let answer = self
-            .question(timeout, || RequestError::Timeout, build)
+            .question(
+                timeout.unwrap_or(self.patience.write),
+                || RequestError::Timeout,
+                build,
+            )
             .await?;
         self.metrics
             .raft
@@ -196,7 +207,7 @@ impl<D: Disk> Member for RunningMember<D> {
                 })
                 .collect(),
         };
-        let late = || RequestError::Unavailable("the voters did not answer in time".to_owned());
+        let late = || RequestError::Undecided("initialise did not end in time".to_owned());
         let build = |ticket| DriverInput::Initialize {
             ticket,
             request: body,
@@ -219,7 +230,7 @@ impl<D: Disk> Member for RunningMember<D> {
             return Err(RequestError::StaleTerm { actual });
         }
         let to = request.target.map(raft_node_id);
-        let late = || RequestError::Unavailable("the transfer did not end in time".to_owned());
+        let late = || RequestError::Undecided("the transfer did not end in time".to_owned());
         let build = |ticket| DriverInput::Transfer { ticket, to };
         match self.question(TRANSFER_TIMEOUT, late, build).await? {
             Answer::Transferred { to } => {
@@ -276,13 +287,16 @@ impl<D: Disk> Member for RunningMember<D> {
     async fn state_hash(
         &self,
         index: Option<MetadataIndex>,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Result<StateHashAt, RequestError> {
-        let wanted = index.unwrap_or_else(|| self.view.load().image.index());
-        if self.view.load().image.index() < wanted {
+        // One view, also for the index that nobody named: a snapshot that is installed in between clears
+        // the hashes of everything before it.
+        let mut view = self.view();
+        let wanted = index.unwrap_or_else(|| view.image.index());
+        if view.image.index() < wanted {
             self.wait_applied(wanted, false, timeout).await?;
+            view = self.view();
         }
-        let view = self.view.load();
         let (hash, feature_level) = if view.image.index() == wanted {
             (view.image.state_hash(), view.image.feature_level())
         } else {

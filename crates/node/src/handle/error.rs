@@ -34,6 +34,9 @@ pub enum RequestError {
     /// The time was over while the entry was in flight: it may or may not take effect.
     #[error("the command was not committed in time; whether it will be is unknown")]
     Timeout,
+    /// An administrative request did not end in time: it may or may not take effect.
+    #[error("{0}; whether it will take effect is unknown")]
+    Undecided(String),
     /// The time was over before the index asked for was applied; nothing was changed.
     #[error("index {wanted} was not applied in time; this node is at {applied}")]
     ReadTimeout {

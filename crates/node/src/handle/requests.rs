@@ -30,7 +30,8 @@ pub struct CommandRequest {
     /// What the answer waits for.
     pub ack: Ack,
     /// After this the caller gets [`RequestError::Timeout`](super::RequestError::Timeout), whose outcome is unknown.
-    pub timeout: Duration,
+    /// `None`: 10 s or five election timeouts, whichever is more.
+    pub timeout: Option<Duration>,
 }
 
 /// A command that a majority has and that was applied.
@@ -63,8 +64,10 @@ pub struct ReadRequest {
     pub consistency: Consistency,
     /// Wait until at least this index is applied; 0 for no wait.
     pub min_index: MetadataIndex,
-    /// After this the caller gets [`RequestError::ReadTimeout`](super::RequestError::ReadTimeout).
-    pub timeout: Duration,
+    /// After this the caller gets [`RequestError::ReadTimeout`](super::RequestError::ReadTimeout), or
+    /// [`RequestError::NoQuorum`](super::RequestError::NoQuorum) when no majority has confirmed the
+    /// controller by then. `None`: 5 s or three election timeouts, whichever is more.
+    pub timeout: Option<Duration>,
 }
 
 /// The state at one index.

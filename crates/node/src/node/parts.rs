@@ -13,7 +13,7 @@ use super::data::Opened;
 use crate::config::{Config, TICK};
 use crate::exit::{Exit, Failure};
 use crate::handle::{Handle, NodeState};
-use crate::member::RunningMember;
+use crate::member::{Patience, RunningMember};
 use crate::metrics::Metrics;
 use crate::peers::{Addressee, Inbound, LinkContext, Links, PeerBook, RaftService, Receiving};
 use crate::projector::{self, Demand, ProjectorContext};
@@ -119,6 +119,7 @@ impl Parts {
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             demand: Demand::default(),
+            patience: Patience::of_election(config.raft.election_timeout),
             driver_beat: Arc::new(Beat::default()),
             log_beat: Arc::new(Beat::default()),
         };

@@ -132,7 +132,7 @@ const fn code_of(error: &RequestError) -> Code {
         RequestError::Stopping => Code::Stopping,
         RequestError::Overloaded => Code::Overloaded,
         RequestError::NoSpace => Code::NoSpace,
-        RequestError::Timeout => Code::OutcomeUnknown,
+        RequestError::Timeout | RequestError::Undecided(_) => Code::OutcomeUnknown,
         RequestError::ReadTimeout { .. } => Code::ReadTimeout,
         RequestError::Compacted { .. } => Code::Compacted,
         RequestError::StaleTerm { .. } => Code::StaleTerm,

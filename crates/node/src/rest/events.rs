@@ -29,8 +29,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// The latest events, and a signal for whoever follows.
 #[derive(Debug)]
 pub(super) struct EventLog {
-    kept: Mutex<VecDeque<RecordedEvent>>,
+    kept: Mutex<Kept>,
     latest: watch::Sender<Option<RecordedEvent>>,
+}
+
+/// What is guarded by one lock, so that no event comes after the end.
+#[derive(Debug, Default)]
+struct Kept {
+    events: VecDeque<RecordedEvent>,
+    closed: bool,
 }
 
 impl EventLog {
@@ -57,14 +64,17 @@ impl EventLog {
 
     /// Ends all streams: for an orderly stop.
     pub(super) fn close(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.closed = true;
         self.latest.send_replace(None);
     }
 
-    /// Keeps an event that differs from the one before.
+    /// Keeps an event that differs from the one before. After the end there are none: a stream that was
+    /// slow to see the end would go on.
     fn record(&self, event: QuorumEvent, timestamp: i64) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = kept.back();
-        if last.is_some_and(|last| last.event == event) {
+        let last = kept.events.back();
+        if kept.closed || last.is_some_and(|last| last.event == event) {
             return;
         }
         let sequence = last.map_or(0, |last| last.sequence) + 1;
@@ -73,10 +83,10 @@ impl EventLog {
             timestamp,
             event,
         };
-        if kept.len() == KEPT_MAX {
-            kept.pop_front();
+        if kept.events.len() == KEPT_MAX {
+            kept.events.pop_front();
         }
-        kept.push_back(recorded.clone());
+        kept.events.push_back(recorded.clone());
         self.latest.send_replace(Some(recorded));
     }
 
@@ -89,7 +99,7 @@ impl EventLog {
     fn history(&self) -> EventHistory {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         EventHistory {
-            events: kept.iter().cloned().collect(),
+            events: kept.events.iter().cloned().collect(),
         }
     }
 
@@ -152,4 +162,38 @@ pub(super) async fn quorum_events(
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     headers.insert(unbuffered, HeaderValue::from_static("no"));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::handle::NodeState;
+
+    fn event(term: u64) -> QuorumEvent {
+        QuorumEvent {
+            state: convert::state(NodeState::Leader),
+            term,
+            leader_id: Some(1),
+            membership_index: 1,
+            incarnation: "1".to_owned(),
+            stopping: false,
+        }
+    }
+
+    #[test]
+    fn nothing_comes_after_the_end_of_the_log() {
+        let log = EventLog {
+            kept: Mutex::default(),
+            latest: watch::Sender::new(None),
+        };
+        log.record(event(1), 1);
+        let mut slow = std::pin::pin!(log.stream());
+        assert!(matches!(slow.next().now_or_never(), Some(Some(Ok(_)))));
+        log.close();
+        log.record(event(2), 2);
+        assert!(matches!(slow.next().now_or_never(), Some(None)));
+        assert_eq!(log.history().events.len(), 1);
+    }
 }

@@ -20,10 +20,6 @@ use super::{body, json};
 use crate::auth::AuthError;
 use crate::handle::{Ack, CommandRequest, Consistency, ReadRequest};
 
-/// A read waits this long by default.
-const READ_TIMEOUT_DEFAULT_MS: u64 = 5_000;
-/// A write waits this long by default: ten times the default election timeout.
-const WRITE_TIMEOUT_DEFAULT_MS: u64 = 10_000;
 /// Longest wait that a client may ask for.
 const TIMEOUT_MAX_MS: u64 = 60_000;
 
@@ -95,6 +91,7 @@ impl<Q: WriteParams, B> Write<Q, B> {
         command: dmq_metadata::Command,
     ) -> Result<CommandRequest, ApiError> {
         dmq_metadata::validate::check(&command)?;
+        self.check_if_match(&command)?;
         Ok(CommandRequest {
             command,
             principal,
@@ -103,8 +100,28 @@ impl<Q: WriteParams, B> Write<Q, B> {
                 query::Ack::Applied => Ack::Applied,
                 query::Ack::Projected => Ack::Projected,
             },
-            timeout: timeout(self.query.timeout_ms(), WRITE_TIMEOUT_DEFAULT_MS)?,
+            timeout: timeout(self.query.timeout_ms())?,
         })
+    }
+
+    /// A condition that would not be looked at is refused: its sender counts on it.
+    fn check_if_match(&self, command: &dmq_metadata::Command) -> Result<(), ApiError> {
+        use dmq_metadata::Command;
+        let honoured = matches!(
+            command,
+            Command::UpdatePartition(_) | Command::UpdateLeader(_)
+        );
+        let Some(epoch) = self.if_match.filter(|_| !honoured) else {
+            return Ok(());
+        };
+        let rule = "only requests that change one partition may carry it";
+        let value = format!("\"{epoch}\"");
+        Err(ApiError::of_field(
+            Code::InvalidHeader,
+            "If-Match",
+            &value,
+            rule,
+        ))
     }
 }
 
@@ -120,19 +137,17 @@ pub(super) fn read_request(
             query::Consistency::Linearizable => Consistency::Linearizable,
         },
         min_index: MetadataIndex(min_index.unwrap_or(0)),
-        timeout: read_timeout(timeout_ms)?,
+        timeout: timeout(timeout_ms)?,
     })
 }
 
-/// The wait of a read.
-pub(super) fn read_timeout(timeout_ms: Option<u64>) -> Result<Duration, ApiError> {
-    timeout(timeout_ms, READ_TIMEOUT_DEFAULT_MS)
-}
-
-fn timeout(given: Option<u64>, default: u64) -> Result<Duration, ApiError> {
-    let milliseconds = given.unwrap_or(default);
+/// The wait that a request asks for. The default is the member's: it follows from the election timeout.
+pub(super) fn timeout(given: Option<u64>) -> Result<Option<Duration>, ApiError> {
+    let Some(milliseconds) = given else {
+        return Ok(None);
+    };
     if (1..=TIMEOUT_MAX_MS).contains(&milliseconds) {
-        return Ok(Duration::from_millis(milliseconds));
+        return Ok(Some(Duration::from_millis(milliseconds)));
     }
     let rule = format!("1 to {TIMEOUT_MAX_MS}");
     let value = milliseconds.to_string();

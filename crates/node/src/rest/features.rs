@@ -8,7 +8,7 @@ use dmq_api::rest::query::{ReadQuery, StateHashQuery, TryWriteQuery};
 use dmq_metadata::{Command, FeatureLevel, MetadataIndex, Reply};
 
 use super::error::ApiError;
-use super::extract::{Admin, Params, Write, read_timeout};
+use super::extract::{Admin, Params, Write, timeout};
 use super::respond;
 use super::submit::{submit, try_out};
 use super::topics::freshness;
@@ -89,7 +89,7 @@ pub(super) async fn get_state_hash(
     State(handle): State<Handle>,
     Params(query): Params<StateHashQuery>,
 ) -> Result<Response, ApiError> {
-    let timeout = read_timeout(query.timeout_ms)?;
+    let timeout = timeout(query.timeout_ms)?;
     let hash = handle
         .state_hash(query.index.map(MetadataIndex), timeout)
         .await?;

@@ -1,5 +1,7 @@
 //! Probes around a restart: may this member be stopped, has it caught up again?
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use dmq_api::problem::Problem;
@@ -11,7 +13,7 @@ use dmq_metadata::{MetadataIndex, NodeId};
 use super::error::ApiError;
 use super::extract::Params;
 use super::respond;
-use crate::handle::{Handle, MemberStatus, NodeStatus, RequestError};
+use crate::handle::{Consistency, Handle, MemberStatus, NodeStatus, ReadRequest, RequestError};
 
 /// A voter within this many entries of the leader counts as caught up: it is so again in no time.
 const CAUGHT_UP_LAG_MAX: u64 = 1_000;
@@ -25,24 +27,44 @@ const CONTACT_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
     responses(
         (status = 200, description = "The verdict", body = PreRestartResponse),
         (status = 422, description = "Not a member", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Not the controller: ask it, with nodeId", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not the controller, or no majority confirms it: ask the controller, with nodeId", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn probe_pre_restart(
     State(handle): State<Handle>,
     Params(query): Params<PreRestartQuery>,
 ) -> Result<Response, ApiError> {
-    let status = handle.status();
-    if !status.is_leader() {
-        let url = status.leader_url.clone();
-        return Err(RequestError::NotController {
-            leader: status.leader,
-            url,
-        }
-        .into());
-    }
+    let status = confirmed_status(&handle).await?;
     let node = query.node_id.map_or(status.node, NodeId);
     respond::json(&pre_restart(&status, node)?)
+}
+
+/// The status of a controller that a majority has confirmed in this very term. One that was deposed and has
+/// not heard of it yet would call its lost voters healthy.
+async fn confirmed_status(handle: &Handle) -> Result<Arc<NodeStatus>, RequestError> {
+    let before = led(handle.status())?;
+    let read = ReadRequest {
+        consistency: Consistency::Linearizable,
+        min_index: MetadataIndex(0),
+        timeout: None,
+    };
+    handle.read(read).await?;
+    let after = led(handle.status())?;
+    if after.term == before.term {
+        Ok(after)
+    } else {
+        Err(RequestError::LeaderChanged)
+    }
+}
+
+fn led(status: Arc<NodeStatus>) -> Result<Arc<NodeStatus>, RequestError> {
+    if status.is_leader() {
+        return Ok(status);
+    }
+    Err(RequestError::NotController {
+        leader: status.leader,
+        url: status.leader_url.clone(),
+    })
 }
 
 /// The verdict on stopping `node`, as the controller's status shows it.

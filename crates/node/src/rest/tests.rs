@@ -6,4 +6,5 @@ mod errors;
 mod events;
 mod fake;
 mod openapi;
+mod probes;
 mod shapes;

@@ -112,13 +112,16 @@ pub fn published(view: &dmq_replica::View) -> View {
     }
 }
 
-/// The view first: whoever is answered because of this output must find it.
+/// The view before the answers: whoever is answered because of this output must find it. The hashes before
+/// the view: whoever sees an index must find the hashes up to it.
 fn hand_on(output: ApplierOutput, ports: &ApplierPorts) {
+    if let Some(feed) = &output.feed {
+        ports.hashes.note(feed);
+    }
     if let Some(view) = output.view {
         ports.view.store(Arc::new(published(&view)));
     }
     if let Some(feed) = output.feed {
-        ports.hashes.note(&feed);
         drop(ports.feed.blocking_send(feed));
     }
     if !output.driver.is_empty() {

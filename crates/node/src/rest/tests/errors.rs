@@ -811,3 +811,23 @@ async fn a_minority_still_answers_local_reads_of_its_own_view() {
     }
     assert_eq!(*refused.lock().unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_condition_that_nobody_would_look_at_is_refused() {
+    let rig = Rig::new();
+    rig.member.broker(101);
+    let topic = r#"{"topicName":"a","numPartitions":1,"replicationFactor":1}"#;
+    let broker = r#"{"id":102,"host":"localhost","port":8102}"#;
+    let before = rig.member.proposed.lock().unwrap().len();
+    for (method, path, body) in [
+        ("POST", "/topics", topic),
+        ("DELETE", "/topics/a", ""),
+        ("POST", "/brokers", broker),
+    ] {
+        let headers = [("if-match", "\"7\""), ("content-type", "application/json")];
+        let got = rig.send(request_with(method, path, body, &headers)).await;
+        got.assert_problem(400, "INVALID_HEADER");
+        assert_eq!(got.json()["field"], "If-Match", "{method} {path}: {got:?}");
+    }
+    assert_eq!(rig.member.proposed.lock().unwrap().len(), before);
+}

@@ -30,6 +30,7 @@ pub(super) const NOW: i64 = 1_730_000_000_000;
 /// Term of every entry.
 pub(super) const TERM: Term = Term(7);
 
+type Meanwhile = Box<dyn FnOnce() + Send>;
 type Refusal = Arc<dyn Fn() -> RequestError + Send + Sync>;
 
 /// A member on its own.
@@ -40,6 +41,8 @@ pub(super) struct FakeMember {
     pub(super) proposed: Mutex<Vec<CommandRequest>>,
     /// Every read that was asked for.
     pub(super) reads: Mutex<Vec<ReadRequest>>,
+    /// What happens while the next read waits.
+    pub(super) during_read: Mutex<Option<Meanwhile>>,
     /// Every heartbeat.
     pub(super) heartbeats: Mutex<Vec<BrokerHeartbeat>>,
     /// Every other call, by name.
@@ -77,6 +80,7 @@ impl FakeMember {
             refusal: Mutex::default(),
             proposed: Mutex::default(),
             reads: Mutex::default(),
+            during_read: Mutex::default(),
             heartbeats: Mutex::default(),
             calls: Mutex::default(),
         }
@@ -169,6 +173,9 @@ impl Member for FakeMember {
     async fn read(&self, request: ReadRequest) -> Result<Arc<View>, RequestError> {
         self.called("read")?;
         self.reads.lock().unwrap().push(request);
+        if let Some(meanwhile) = self.during_read.lock().unwrap().take() {
+            meanwhile();
+        }
         let view = self.view();
         match view.image.index() {
             applied if applied < request.min_index => Err(RequestError::ReadTimeout {
@@ -236,7 +243,7 @@ impl Member for FakeMember {
     async fn state_hash(
         &self,
         index: Option<MetadataIndex>,
-        _timeout: Duration,
+        _timeout: Option<Duration>,
     ) -> Result<StateHashAt, RequestError> {
         self.called("state_hash")?;
         let image = self.view().image.clone();
