@@ -100,13 +100,17 @@ impl Client {
         raw.map_err(Failure::into_error).and_then(Raw::decode)
     }
 
-    /// Moves leadership.
+    /// Moves leadership. Transfers are not deduplicated, so one whose outcome is unknown is not repeated: a
+    /// second one could move leadership on from where the first one put it.
     pub async fn transfer(
         &self,
         request: &TransferRequest,
     ) -> Result<Answer<TransferResponse>, ClientError> {
-        self.write(Method::POST, "/quorum/leader:transfer", Some(request))
+        let body = serde_json::to_vec(request).map_err(ClientError::Encode)?;
+        let call = Call::new(Method::POST, "/quorum/leader:transfer", Some(body.into()));
+        self.until_deadline(&call, Target::Controller)
             .await
+            .and_then(Raw::decode)
     }
 
     /// Takes a snapshot on the controller.

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::rest::quorum::TransferRequest;
 use crate::rest::topics::{CreateTopicRequest, PartitionResponse, UpdatePartitionRequest};
 use crate::status::Code;
 
@@ -194,4 +195,22 @@ fn addresses_are_checked() {
     }
     assert!(Client::new(Vec::<String>::new()).is_err());
     assert!(Client::new(["http://localhost:8080/"]).is_ok());
+}
+
+#[tokio::test]
+async fn a_transfer_follows_the_controller_and_is_not_repeated_when_its_outcome_is_unknown() {
+    let lost = vec![String::new(), problem(Code::OutcomeUnknown, None)];
+    let leader = ScriptedNode::start(lost).await;
+    let follower = ScriptedNode::start(vec![problem(Code::NotController, Some(&leader.url))]).await;
+    let client = Client::new([follower.url.clone()]).unwrap();
+    for attempts in 1..=2 {
+        client
+            .transfer(&TransferRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!((follower.seen().len(), leader.seen().len()), (1, attempts));
+        // Only the transport's own end makes the client forget who leads.
+        client.remember(Some(leader.url.clone()));
+    }
+    assert!(!leader.seen()[0].contains("idempotency-key"));
 }
