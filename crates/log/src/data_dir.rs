@@ -12,7 +12,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dmq_raft::{DirectoryId, NodeId};
 
@@ -38,6 +38,8 @@ struct Inner<D: Disk> {
     disk: D,
     root: PathBuf,
     file: IdentityFile,
+    /// Held from the look at the pin until the new one is durable.
+    pinning: Mutex<()>,
     _lock: D::Lock,
 }
 
@@ -65,6 +67,7 @@ impl<D: Disk> DataDir<D> {
             disk: disk.clone(),
             root: root.into(),
             file,
+            pinning: Mutex::new(()),
             _lock: lock,
         };
         Ok(Self {
@@ -110,6 +113,7 @@ impl<D: Disk> DataDir<D> {
     /// Agrees to the `quorum:initialize` body with this digest and to no other, durably (DESIGN 6.1).
     /// Agreeing again to the same is not an error.
     pub fn pin(&self, digest: [u8; 32]) -> Result<(), DataDirError> {
+        let _guard = self.inner.pinning.lock();
         match self.pinned()? {
             Some(pinned) if pinned == digest => sync_names(self.disk(), self.path()),
             Some(pinned) => Err(DataDirError::Pinned { pinned, digest }),

@@ -5,6 +5,8 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 
 use dmq_log::sim::{Fault, FaultKind, Operation, SimDisk, Survivors};
 use dmq_log::{
@@ -268,6 +270,29 @@ fn a_pin_is_for_ever() {
         dir.pin([7; 32]),
         Err(DataDirError::Damaged { .. })
     ));
+}
+
+#[test]
+fn of_two_bodies_at_the_same_moment_one_is_pinned() {
+    for _ in 0..50 {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().join("node-1");
+        format(&FileDisk, &root).unwrap();
+        let dir = DataDir::open(&FileDisk, &root).unwrap();
+        let gate = Barrier::new(2);
+        let pin = |digest| {
+            gate.wait();
+            dir.pin(digest).is_ok()
+        };
+        let (one, two) = thread::scope(|scope| {
+            let one = scope.spawn(|| pin([1; 32]));
+            let two = scope.spawn(|| pin([2; 32]));
+            (one.join().unwrap(), two.join().unwrap())
+        });
+        assert!(one != two, "both or none: {one}");
+        let winner = if one { [1; 32] } else { [2; 32] };
+        assert_eq!(dir.pinned(), Ok(Some(winner)));
+    }
 }
 
 /// Cuts the power at every change; what was promised before holds afterwards.
