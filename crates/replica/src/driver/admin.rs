@@ -1,8 +1,10 @@
 //! Administration: initialise, transfer of leadership, and the stop sequence.
 
-use dmq_raft::{AdminOutcome, AdminRefusal, Configuration, Input, IoSeq, MemberId, NodeId, Role};
+use dmq_raft::{
+    AdminOutcome, AdminRefusal, Configuration, EntryId, Input, IoSeq, MemberId, NodeId, Role, Term,
+};
 
-use super::bootstrap::Step;
+use super::bootstrap::{Past, Step};
 use super::stop::{StopTimes, StopView};
 use super::{Driver, StopPhase};
 use crate::{
@@ -16,17 +18,16 @@ const HAND_OVER_RETRY_TICKS: u64 = 5;
 impl Driver {
     pub(super) fn initialize(&mut self, ticket: Ticket, request: InitializeRequest) {
         let deadline = self.now + self.settings.pin_ticks;
-        let initialized = self.is_initialized();
-        let step = self
-            .bootstrap
-            .initialize(ticket, request, initialized, deadline);
+        let past = self.past();
+        let step = self.bootstrap.initialize(ticket, request, past, deadline);
         self.born(step);
     }
 
     pub(super) fn pin_request(&mut self, ticket: Ticket, digest: PinDigest) {
-        let initialized = self.is_initialized();
-        let step = self.bootstrap.pin_request(ticket, digest, initialized);
-        self.born(Some(step));
+        let deadline = self.now + self.settings.pin_ticks;
+        let past = self.past();
+        let step = self.bootstrap.pin_request(ticket, digest, past, deadline);
+        self.born(step);
     }
 
     pub(super) fn pin_stored(&mut self, digest: PinDigest, result: &Result<(), PinError>) {
@@ -49,8 +50,15 @@ impl Driver {
         self.born(steps);
     }
 
-    fn is_initialized(&self) -> bool {
-        self.role.role != Role::Uninitialized
+    fn past(&self) -> Past {
+        let raft = self.raft.status();
+        if raft.role != Role::Uninitialized {
+            Past::Initialized
+        } else if raft.term == Term(0) && raft.last == EntryId::ZERO {
+            Past::Empty
+        } else {
+            Past::Touched
+        }
     }
 
     /// Carries out the steps of a birth.
@@ -64,6 +72,7 @@ impl Driver {
                 Step::Pinned(ticket) => self.answer(ticket, Answer::Pinned),
                 Step::Fail(ticket, error) => self.fail(ticket, error),
                 Step::Campaign => self.step(Input::Campaign),
+                Step::Fatal(reason) => self.exit(ExitReason::LogFailed(reason)),
             }
         }
     }
@@ -99,8 +108,7 @@ impl Driver {
         if let Some(error) = self.not_a_voter(to) {
             return self.fail(ticket, error);
         }
-        self.transfers.push(ticket);
-        self.start_transfer(to);
+        self.start_transfer(to, Some(ticket));
     }
 
     /// Refuses a target that is no voter, naming the voters.
@@ -123,26 +131,45 @@ impl Driver {
             .any(|peer| voters.is_voter(&peer.member) && !peer.stopping)
     }
 
-    fn start_transfer(&mut self, to: Option<NodeId>) {
-        if let (_, Some(outcome)) = self.step_admin(Input::Transfer { to }) {
-            self.admin_outcome(outcome);
+    /// Starts a transfer for its caller, if it has one. A refusal concerns that caller alone: others may
+    /// wait for a transfer that runs already.
+    fn start_transfer(&mut self, to: Option<NodeId>, ticket: Option<Ticket>) {
+        match self.step_admin(Input::Transfer { to }) {
+            (_, Some(AdminOutcome::Refused(refusal))) => {
+                let error = self.transfer_refusal(refusal);
+                if let Some(ticket) = ticket {
+                    self.fail(ticket, error);
+                }
+            }
+            (_, outcome) => {
+                self.transfers.extend(ticket);
+                if let Some(outcome) = outcome {
+                    self.admin_outcome(outcome);
+                }
+            }
+        }
+    }
+
+    /// The image moves no more: this member can be no controller. It goes on voting and replicating.
+    pub(super) fn resign(&mut self) {
+        self.office.bar();
+        self.step(Input::Stop);
+        if self.leads() {
+            self.start_transfer(None, None);
         }
     }
 
     /// What became of a transfer, at once or later.
     pub(super) fn admin_outcome(&mut self, outcome: AdminOutcome) {
         match outcome {
-            AdminOutcome::Initialized => {}
+            // The refusal of an input answers that input's caller.
+            AdminOutcome::Initialized | AdminOutcome::Refused(_) => {}
             AdminOutcome::TransferStarted(_) => self.office.hand_over(true),
             AdminOutcome::TransferDone => self.end_transfer(),
             AdminOutcome::TransferAborted => {
                 self.office.hand_over(false);
                 let text = "the target did not take over in time; this node still leads";
                 self.fail_transfers(&RequestError::Unavailable(text.into()));
-            }
-            AdminOutcome::Refused(refusal) => {
-                let error = self.transfer_refusal(refusal);
-                self.fail_transfers(&error);
             }
         }
     }
@@ -183,17 +210,17 @@ impl Driver {
         if fresh {
             self.step(Input::Stop);
             if self.leads() {
-                self.start_transfer(None);
+                self.start_transfer(None, None);
             }
         }
     }
 
-    /// While a stopping controller still leads, it tries again.
+    /// While a controller that stops or resigned still leads, it tries again.
     pub(super) fn retry_hand_over(&mut self) {
         let due = self.now.is_multiple_of(HAND_OVER_RETRY_TICKS);
-        let waiting = matches!(self.stop, StopPhase::HandOver { .. });
+        let waiting = matches!(self.stop, StopPhase::HandOver { .. }) || self.office.is_barred();
         if waiting && due && self.leads() && !self.office.is_handing_over() {
-            self.start_transfer(None);
+            self.start_transfer(None, None);
         }
     }
 

@@ -16,9 +16,29 @@ const ASK_AGAIN_TICKS: u64 = 20;
 pub(super) struct Bootstrap {
     identity: MemberIdentity,
     pinned: Option<PinDigest>,
+    /// On its way to the disk: from now on every other body is refused.
+    pinning: Option<PinDigest>,
     running: Option<Running>,
-    /// Peers' calls that wait until this digest is pinned.
-    asked_by: Vec<(Ticket, PinDigest)>,
+    asked_by: Vec<Call>,
+}
+
+/// A peer's call that waits until a digest is pinned.
+#[derive(Clone, Debug)]
+struct Call {
+    ticket: Ticket,
+    digest: PinDigest,
+    deadline: u64,
+}
+
+/// What this member has taken part in so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Past {
+    /// Nothing: no entry, no term, no vote.
+    Empty,
+    /// Somebody's elections or entries, without a configuration in the log yet.
+    Touched,
+    /// It has a configuration.
+    Initialized,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +79,8 @@ pub(super) enum Step {
     Fail(Ticket, RequestError),
     /// Entry 1 is durable: begin the first election.
     Campaign,
+    /// The disk has bound this member to two bodies: end the process.
+    Fatal(String),
 }
 
 impl InitializeRequest {
@@ -124,6 +146,7 @@ impl Bootstrap {
         Self {
             identity,
             pinned,
+            pinning: None,
             running: None,
             asked_by: Vec::new(),
         }
@@ -134,7 +157,7 @@ impl Bootstrap {
         &mut self,
         ticket: Ticket,
         request: InitializeRequest,
-        initialized: bool,
+        past: Past,
         deadline: u64,
     ) -> Option<Step> {
         let digest = request.digest();
@@ -150,8 +173,11 @@ impl Bootstrap {
                 let error = RequestError::Conflict("another initialize is running".into());
                 Some(Step::Fail(ticket, error))
             }
-            None if initialized => Some(self.repeat(ticket, digest)),
+            None if past == Past::Initialized => Some(self.repeat(ticket, digest)),
             None => {
+                if let Err(error) = self.may_bind(digest, past) {
+                    return Some(Step::Fail(ticket, error));
+                }
                 let (tickets, stage) = (vec![ticket], Stage::PinningSelf);
                 self.running = Some(Running {
                     digest,
@@ -160,9 +186,28 @@ impl Bootstrap {
                     stage,
                     deadline,
                 });
-                Some(Step::Pin(digest))
+                self.pin(digest)
             }
         }
+    }
+
+    /// Whether this member may agree to a body: one body for ever, and the first one only while nothing has
+    /// happened to it.
+    fn may_bind(&self, digest: PinDigest, past: Past) -> Result<(), RequestError> {
+        let text = match (self.pinned.or(self.pinning), past) {
+            (Some(bound), _) if bound == digest => return Ok(()),
+            (None, Past::Empty) => return Ok(()),
+            (Some(_), _) => "this node has pinned another initialize request",
+            (None, Past::Touched) => "this node is not empty: it has taken part in an election",
+            (None, Past::Initialized) => "this node is not empty: it has a configuration",
+        };
+        Err(RequestError::Conflict(text.into()))
+    }
+
+    /// Stores a digest, once however many ask for it.
+    fn pin(&mut self, digest: PinDigest) -> Option<Step> {
+        let is_new = self.pinning.replace(digest).is_none();
+        is_new.then_some(Step::Pin(digest))
     }
 
     /// The answer of a member that has a configuration: the same body again is fine.
@@ -179,20 +224,21 @@ impl Bootstrap {
         &mut self,
         ticket: Ticket,
         digest: PinDigest,
-        initialized: bool,
-    ) -> Step {
-        match self.pinned {
-            Some(pinned) if pinned == digest => Step::Pinned(ticket),
-            Some(_) => Step::Fail(ticket, RequestError::Conflict(pinned_otherwise())),
-            None if initialized => {
-                let text = "this node is not empty: it has a configuration";
-                Step::Fail(ticket, RequestError::Conflict(text.into()))
-            }
-            None => {
-                self.asked_by.push((ticket, digest));
-                Step::Pin(digest)
-            }
+        past: Past,
+        deadline: u64,
+    ) -> Option<Step> {
+        if let Err(error) = self.may_bind(digest, past) {
+            return Some(Step::Fail(ticket, error));
         }
+        if self.pinned == Some(digest) {
+            return Some(Step::Pinned(ticket));
+        }
+        self.asked_by.push(Call {
+            ticket,
+            digest,
+            deadline,
+        });
+        self.pin(digest)
     }
 
     /// The directory has (or has not) stored a digest.
@@ -202,14 +248,17 @@ impl Bootstrap {
         result: &Result<(), PinError>,
         now: u64,
     ) -> Vec<Step> {
-        if result.is_ok() {
-            self.pinned = Some(digest);
+        self.pinning.take_if(|pinning| *pinning == digest);
+        if result.is_ok() && *self.pinned.get_or_insert(digest) != digest {
+            let text = "the data directory has pinned two initialize requests";
+            return vec![Step::Fatal(text.into())];
         }
-        let waiting = self.asked_by.extract_if(.., |(_, asked)| *asked == digest);
+        let result = result.as_ref().map_err(pin_failure);
+        let waiting = self.asked_by.extract_if(.., |call| call.digest == digest);
         let mut steps: Vec<Step> = waiting
-            .map(|(ticket, _)| match result {
-                Ok(()) => Step::Pinned(ticket),
-                Err(error) => Step::Fail(ticket, RequestError::Conflict(error.to_string())),
+            .map(|call| match &result {
+                Ok(()) => Step::Pinned(call.ticket),
+                Err(error) => Step::Fail(call.ticket, error.clone()),
             })
             .collect();
         let mine = self
@@ -217,9 +266,9 @@ impl Bootstrap {
             .as_ref()
             .is_some_and(|running| running.digest == digest && running.stage == Stage::PinningSelf);
         if mine {
-            steps.extend(match result {
+            steps.extend(match &result {
                 Ok(()) => self.ask_others(now),
-                Err(error) => self.fail(&RequestError::Conflict(error.to_string())),
+                Err(error) => self.fail(error),
             });
         }
         steps
@@ -286,26 +335,70 @@ impl Bootstrap {
 
     /// Time goes by: voters that did not answer are asked again, until the deadline.
     pub(super) fn tick(&mut self, now: u64) -> Vec<Step> {
+        let late = self.asked_by.extract_if(.., |call| now >= call.deadline);
+        let mut steps: Vec<Step> = late
+            .map(|call| Step::Fail(call.ticket, slow_disk()))
+            .collect();
+        steps.extend(match &self.running {
+            Some(running) if now >= running.deadline => self.expire(),
+            Some(_) => self.ask_again(now),
+            None => Vec::new(),
+        });
+        steps
+    }
+
+    fn ask_again(&mut self, now: u64) -> Vec<Step> {
         let Some(running) = &mut self.running else {
             return Vec::new();
         };
-        let (digest, deadline) = (running.digest, running.deadline);
-        let Stage::PinningOthers { missing, ask_at } = &mut running.stage else {
+        let digest = running.digest;
+        match &mut running.stage {
+            Stage::PinningOthers { missing, ask_at } if now >= *ask_at => {
+                *ask_at = now + ASK_AGAIN_TICKS;
+                let ask = |voter: &MemberId| Step::Ask(*voter, digest);
+                missing.iter().map(ask).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The callers' time is over. An entry that is being written becomes durable or ends the process: the
+    /// birth goes on, only nobody waits for it any more.
+    fn expire(&mut self) -> Vec<Step> {
+        let Some(running) = &mut self.running else {
             return Vec::new();
         };
-        if now >= deadline {
-            let names: Vec<_> = missing.iter().map(|voter| voter.node.to_string()).collect();
-            let text = format!("node {} did not answer; try again", names.join(", "));
-            return self.fail(&RequestError::Unavailable(text));
+        let error = match &running.stage {
+            Stage::Writing(_) => {
+                let tickets = std::mem::take(&mut running.tickets);
+                let unknown = |ticket| Step::Fail(ticket, RequestError::OutcomeUnknown);
+                return tickets.into_iter().map(unknown).collect();
+            }
+            Stage::PinningSelf => slow_disk(),
+            Stage::PinningOthers { missing, .. } => {
+                let names: Vec<_> = missing.iter().map(|voter| voter.node.to_string()).collect();
+                let text = format!("node {} did not answer; try again", names.join(", "));
+                RequestError::Unavailable(text)
+            }
+        };
+        self.fail(&error)
+    }
+
+    /// The process ends. Returns who waits, and why that is all they learn.
+    pub(super) fn drain(&mut self) -> Vec<(Ticket, RequestError)> {
+        let calls = self.asked_by.drain(..).map(|call| call.ticket);
+        let mut waiting: Vec<_> = calls
+            .map(|ticket| (ticket, RequestError::Stopping))
+            .collect();
+        if let Some(running) = self.running.take() {
+            let error = match running.stage {
+                Stage::Writing(_) => RequestError::OutcomeUnknown,
+                _ => RequestError::Stopping,
+            };
+            let tickets = running.tickets.into_iter();
+            waiting.extend(tickets.map(|ticket| (ticket, error.clone())));
         }
-        if now < *ask_at {
-            return Vec::new();
-        }
-        *ask_at = now + ASK_AGAIN_TICKS;
-        missing
-            .iter()
-            .map(|voter| Step::Ask(*voter, digest))
-            .collect()
+        waiting
     }
 
     /// Gives up; pins stay, the same body may come again.
@@ -321,7 +414,14 @@ impl Bootstrap {
     }
 }
 
-/// What a voter says that has pinned another body.
-fn pinned_otherwise() -> String {
-    "this node has pinned another initialize request".into()
+/// A full or broken disk is no reason to give up for good; another body is.
+fn pin_failure(error: &PinError) -> RequestError {
+    match error {
+        PinError::Refused(reason) => RequestError::Conflict(reason.clone()),
+        PinError::Unreachable(reason) => RequestError::Unavailable(reason.clone()),
+    }
+}
+
+fn slow_disk() -> RequestError {
+    RequestError::Unavailable("the request is not pinned on this node's disk yet; try again".into())
 }

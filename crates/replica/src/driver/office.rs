@@ -6,10 +6,11 @@ use std::time::Duration;
 use dmq_metadata::{Command, Envelope, LogTime, Principal, RequestId, WallTime};
 
 use super::Driver;
-use crate::{Answer, Heartbeat, HeartbeatAnswer};
+use crate::{Answer, Heartbeat, HeartbeatAnswer, ReadRequest, RequestError, Ticket};
 
 /// The controller's clock and its own duties in one term.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Office {
     /// Log time of the image when last observed before or right after the election.
     base: LogTime,
@@ -19,6 +20,8 @@ pub(super) struct Office {
     confirmed: bool,
     level_proposed: bool,
     handing_over: bool,
+    /// The image stands before an entry that it does not know, in this term and all later ones.
+    barred: bool,
 }
 
 impl Office {
@@ -30,6 +33,7 @@ impl Office {
             confirmed: false,
             level_proposed: false,
             handing_over: false,
+            barred: false,
         }
     }
 
@@ -37,6 +41,7 @@ impl Office {
     pub(super) fn take(&mut self, now: u64) {
         *self = Self {
             since: now,
+            barred: self.barred,
             ..Self::new(self.base)
         };
     }
@@ -67,6 +72,16 @@ impl Office {
         self.handing_over
     }
 
+    /// The image moves no more: commands cannot be answered here.
+    pub(super) fn bar(&mut self) {
+        self.barred = true;
+    }
+
+    /// Whether this member can only hold office in name.
+    pub(super) fn is_barred(&self) -> bool {
+        self.barred
+    }
+
     /// A transfer began or ended.
     pub(super) fn hand_over(&mut self, running: bool) {
         self.handing_over = running;
@@ -74,20 +89,58 @@ impl Office {
 }
 
 impl Driver {
+    /// A sign of life. Whether a broker lives is soft state, and a stale controller may hear it: but only
+    /// one that a majority has confirmed meanwhile rejects a heartbeat (DESIGN 6.6).
     pub(super) fn heartbeat(&mut self, beat: &Heartbeat) {
-        let answer = match self.sessions.beat(beat, self.now).filter(|_| self.leads()) {
-            None => Answer::Failed(self.not_controller()),
-            Some(Err(error)) => Answer::Failed(error),
-            Some(Ok(verdict)) => Answer::Heartbeat(HeartbeatAnswer {
-                broker: beat.broker,
-                epoch: verdict.epoch,
-                caught_up: verdict.caught_up,
-                fenced: verdict.fenced,
-                should_shut_down: beat.want_shut_down && verdict.fenced,
-                applied: self.applied,
-            }),
-        };
-        self.answer(beat.ticket, answer);
+        match self.judge_beat(beat) {
+            Err(RequestError::Rejected(_)) => self.doubt(*beat),
+            judged => self.answer_beat(beat.ticket, judged),
+        }
+    }
+
+    /// A read round confirmed this member, and the image holds everything from before the round.
+    pub(super) fn confirmed_beat(&mut self, beat: &Heartbeat) {
+        let judged = self.judge_beat(beat);
+        self.answer_beat(beat.ticket, judged);
+    }
+
+    fn judge_beat(&mut self, beat: &Heartbeat) -> Result<HeartbeatAnswer, RequestError> {
+        if !self.leads() {
+            return Err(self.not_controller());
+        }
+        if self.office.barred {
+            return Err(cannot_apply());
+        }
+        if !self.office.confirmed {
+            let text = "this controller has only just been elected; try again";
+            return Err(RequestError::Unavailable(text.into()));
+        }
+        let verdict = self.sessions.beat(beat, self.now);
+        let verdict = verdict.unwrap_or_else(|| Err(self.not_controller()))?;
+        Ok(HeartbeatAnswer {
+            broker: beat.broker,
+            epoch: verdict.epoch,
+            caught_up: verdict.caught_up,
+            fenced: verdict.fenced,
+            should_shut_down: beat.want_shut_down && verdict.fenced,
+            applied: self.applied,
+        })
+    }
+
+    /// A heartbeat that would be rejected waits like a linearizable read.
+    fn doubt(&mut self, beat: Heartbeat) {
+        self.sessions.doubt(beat);
+        self.read(ReadRequest {
+            ticket: beat.ticket,
+            linearizable: true,
+            min_index: None,
+            wait_ticks: None,
+        });
+    }
+
+    fn answer_beat(&mut self, ticket: Ticket, judged: Result<HeartbeatAnswer, RequestError>) {
+        let answer = judged.map_or_else(Answer::Failed, Answer::Heartbeat);
+        self.answer(ticket, answer);
     }
 
     pub(super) fn tick_office(&mut self) {
@@ -98,7 +151,7 @@ impl Driver {
 
     /// Commands that this controller proposes on its own account, each once until it is decided.
     pub(super) fn own_commands(&mut self) -> Vec<Command> {
-        if !self.leads() || !self.office.confirmed {
+        if !self.leads() || !self.office.confirmed || self.office.barred {
             return Vec::new();
         }
         let mut commands = self.sessions.take_due();
@@ -128,4 +181,10 @@ impl Driver {
             command,
         }
     }
+}
+
+/// What a controller says whose image stands before an entry that it does not know.
+pub(super) fn cannot_apply() -> RequestError {
+    let text = "this controller's image stands before an entry that its version does not know";
+    RequestError::Unavailable(text.into())
 }

@@ -67,7 +67,13 @@ impl Driver {
     /// The image moves no more: nothing that needs a later entry will be served.
     pub(super) fn applier_stopped(&mut self, stop: ApplierStop) {
         match stop {
-            ApplierStop::UnknownEntry(reason) => self.alarm(AlarmKind::UnknownEntry, true, reason),
+            ApplierStop::UnknownEntry(reason) => {
+                self.alarm(AlarmKind::UnknownEntry, true, reason);
+                for (waiting, decision) in self.waiters.drain() {
+                    self.decided(waiting, decision);
+                }
+                self.resign();
+            }
             ApplierStop::Unreadable(reason) => self.exit(ExitReason::LogFailed(reason)),
         }
     }
@@ -144,6 +150,9 @@ impl Driver {
         for ticket in self.reads.drain() {
             self.fail(ticket, RequestError::Stopping);
         }
+        for (ticket, error) in self.bootstrap.drain() {
+            self.fail(ticket, error);
+        }
         let pending: Vec<_> = self.held.drain(..).chain(self.arrived.drain(..)).collect();
         self.refuse_all(pending, &RequestError::Stopping);
     }
@@ -158,7 +167,7 @@ impl Driver {
 
     pub(super) fn read(&mut self, read: ReadRequest) {
         if self.reads.len() >= self.settings.waiters_max {
-            return self.fail(read.ticket, RequestError::Overloaded);
+            return self.fail_read(read.ticket, RequestError::Overloaded);
         }
         self.reads.arrive(read, self.read_times());
     }
@@ -176,21 +185,30 @@ impl Driver {
             Err(refusal) => {
                 let error = self.refusal(refusal);
                 for ticket in self.reads.refused(outcome.seq) {
-                    self.fail(ticket, error.clone());
+                    self.fail_read(ticket, error.clone());
                 }
             }
         }
     }
 
+    /// A read, or a heartbeat that waits like one, cannot be confirmed.
+    fn fail_read(&mut self, ticket: Ticket, error: RequestError) {
+        let _ = self.sessions.take_doubted(ticket);
+        self.fail(ticket, error);
+    }
+
     pub(super) fn serve_reads(&mut self) {
         while let Some((index, ticket)) = self.reads.pop_ready(self.applied.index) {
-            self.answer(ticket, Answer::Read { index });
+            match self.sessions.take_doubted(ticket) {
+                Some(beat) => self.confirmed_beat(&beat),
+                None => self.answer(ticket, Answer::Read { index }),
+            }
         }
     }
 
     pub(super) fn expire_reads(&mut self) {
         for (ticket, error) in self.reads.expire(self.now, self.applied.index) {
-            self.fail(ticket, error);
+            self.fail_read(ticket, error);
         }
     }
 }

@@ -6,6 +6,7 @@ use dmq_metadata::{Command, Envelope};
 use dmq_raft::{EntryId, NodeId, Proposed, Refusal, Role};
 
 use super::Driver;
+use super::office::cannot_apply;
 use super::stop::StopPhase;
 use super::waiters::Waiting;
 use crate::{Ack, Proposal, RequestError, Ticket};
@@ -88,6 +89,9 @@ impl Driver {
                 Gate::Refuse(refusal)
             };
         }
+        if self.office.is_barred() {
+            return Gate::Refuse(cannot_apply());
+        }
         if self.no_space {
             return Gate::Refuse(RequestError::NoSpace);
         }
@@ -119,7 +123,8 @@ impl Driver {
         let nodes: Vec<_> = unknown.iter().map(|voter| voter.node.to_string()).collect();
         let mut text = "the first feature level is not set yet".to_owned();
         if !nodes.is_empty() {
-            text += &format!("; nothing was heard of the voters {}", nodes.join(", "));
+            text.push_str("; nothing was heard of the voters ");
+            text.push_str(&nodes.join(", "));
         }
         RequestError::Unavailable(text)
     }

@@ -1,11 +1,11 @@
 //! Broker sessions on the controller: soft state counted in ticks, never in the log. What follows from
 //! it (fencing, unfencing) goes through the log, each command once until it is decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dmq_metadata::{BrokerSession, Command, Image, liveness};
 
-use crate::{Heartbeat, RequestError};
+use crate::{Heartbeat, RequestError, Ticket};
 
 /// The sessions of a controller, over the newest image in which a broker changed.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Sessions {
     proposed: BTreeSet<BrokerSession>,
     /// Commands on account of heartbeats, to be proposed at the end of the turn.
     due: Vec<Command>,
+    /// Heartbeats that this image would reject: they wait until a majority has confirmed the controller.
+    doubted: BTreeMap<Ticket, Heartbeat>,
 }
 
 /// What a broker is told, before the driver adds where it stands itself.
@@ -37,6 +39,7 @@ impl Sessions {
             alive: None,
             proposed: BTreeSet::new(),
             due: Vec::new(),
+            doubted: BTreeMap::new(),
         }
     }
 
@@ -87,6 +90,16 @@ impl Sessions {
             Err(rejection) => Err(RequestError::Rejected(rejection)),
         };
         Some(answer)
+    }
+
+    /// A heartbeat waits under its ticket.
+    pub(super) fn doubt(&mut self, beat: Heartbeat) {
+        self.doubted.insert(beat.ticket, beat);
+    }
+
+    /// The heartbeat that waits under this ticket, which is about to be answered.
+    pub(super) fn take_doubted(&mut self, ticket: Ticket) -> Option<Heartbeat> {
+        self.doubted.remove(&ticket)
     }
 
     /// Silent brokers are to be fenced.
