@@ -12,6 +12,8 @@ use dmq_testkit::sim;
 
 /// Seeds that every run covers, whatever the time.
 const SEEDS_MIN: u64 = 6;
+/// Seeds after which everything that can happen must have happened.
+const SEEDS_MAX: u64 = 60;
 /// Budget without `DMQ_TEST_SECONDS`.
 const SECONDS_DEFAULT: u64 = 10;
 
@@ -39,7 +41,9 @@ fn members_stay_safe_under_faults_and_serve_after_them() {
     let begin = Instant::now();
     let mut total = sim::Report::default();
     let mut runs = 0;
-    while runs < SEEDS_MIN || begin.elapsed() < budget {
+    let everything = |total: &sim::Report| total.faults.never().is_empty();
+    while runs < SEEDS_MIN || begin.elapsed() < budget || (runs < SEEDS_MAX && !everything(&total))
+    {
         let report = sim::run(first + runs).unwrap_or_else(|failure| panic!("{failure}"));
         total.add(&report);
         runs += 1;
@@ -48,6 +52,11 @@ fn members_stay_safe_under_faults_and_serve_after_them() {
     assert!(
         total.commits > 100 * runs,
         "the runs did next to nothing: {total}"
+    );
+    let never = total.faults.never();
+    assert!(
+        never.is_empty(),
+        "never met in {runs} runs: {never:?}; {total}"
     );
 }
 

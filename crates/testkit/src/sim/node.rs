@@ -55,6 +55,8 @@ pub(super) struct SimNode {
     pub(super) paused_until: u64,
     /// Until then nothing may be expected of it.
     pub(super) slow_until: u64,
+    /// When it was last seen leading.
+    pub(super) led_at: u64,
     /// The stop sequence runs.
     pub(super) stopping: bool,
 }
@@ -118,6 +120,7 @@ impl SimNode {
             process: None,
             paused_until: 0,
             slow_until: 0,
+            led_at: 0,
             stopping: false,
         };
         node.format();

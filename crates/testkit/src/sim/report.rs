@@ -66,6 +66,19 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
+        impl Faults {
+            /// What never happened.
+            #[must_use]
+            pub fn never(&self) -> Vec<&'static str> {
+                let counts = [$((stringify!($name), self.$name)),*];
+                counts
+                    .into_iter()
+                    .filter(|(_, count)| *count == 0)
+                    .map(|(name, _)| name)
+                    .collect()
+            }
+        }
+
         impl AddAssign for Faults {
             fn add_assign(&mut self, other: Self) {
                 $(self.$name += other.$name;)*
@@ -109,6 +122,12 @@ counters! {
     full_disks,
     /// Writes with an unknown outcome.
     unknown,
+    /// Writes whose place another controller's entry took.
+    replaced,
+    /// Requests refused because a disk was full.
+    refused_for_space,
+    /// Transfers of leadership that arrived.
+    moved,
     /// Reads answered.
     reads,
     /// Appends filled from the log.
