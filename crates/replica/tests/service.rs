@@ -3,8 +3,8 @@
 
 mod shell;
 
-use dmq_raft::{Message, MessageBody, Role};
-use dmq_replica::{Ack, Answer, DriverInput, RequestError, Ticket};
+use dmq_raft::{EntryId, LogIndex, Message, MessageBody, Role};
+use dmq_replica::{Ack, Answer, ApplierInput, DriverInput, RequestError, Ticket};
 use shell::Shell;
 
 fn failure(shell: &Shell, ticket: Ticket) -> &RequestError {
@@ -130,4 +130,23 @@ fn a_snapshot_that_was_asked_for_covers_what_was_applied() {
     };
     assert!(covered(first) <= covered(second));
     assert!(covered(second) >= applied);
+}
+
+#[test]
+fn a_snapshot_whose_file_is_gone_is_passed_over_if_a_newer_one_follows() {
+    let mut shell = Shell::born(1, |_| ());
+    let ticket = shell.ask(0, |ticket| DriverInput::TakeSnapshot { ticket });
+    let Answer::SnapshotTaken { last } = shell.answers[&ticket] else {
+        panic!("{:?}", shell.answers[&ticket]);
+    };
+    let gone = EntryId::new(last.term, LogIndex(1));
+    let applier = &mut shell.nodes[0].member.as_mut().unwrap().applier;
+    applier.push(ApplierInput::Install(gone));
+    applier.push(ApplierInput::Install(last));
+    assert!(applier.work().unwrap().driver.is_empty());
+    let installed = applier.work().unwrap().driver;
+    assert!(matches!(installed[..], [DriverInput::Installed(_)]));
+    applier.push(ApplierInput::Install(gone));
+    let stopped = applier.work().unwrap().driver;
+    assert!(matches!(stopped[..], [DriverInput::ApplierStopped(_)]));
 }
