@@ -115,7 +115,13 @@ fn store_url(values: &Values<'_>, node_dir: &Path) -> Result<String, ConfigError
             let rule = reason
                 .strip_prefix(&format!("store.url is '{shown}': "))
                 .unwrap_or(&reason);
-            Err(values.invalid(STORE_URL, &shown, format!("{STORE_URLS}: {rule}")))
+            // The store names the forms itself where the form is what is wrong.
+            let rule = if rule.starts_with("'sqlite:'") {
+                rule.to_owned()
+            } else {
+                format!("{STORE_URLS}; {rule}")
+            };
+            Err(values.invalid(STORE_URL, &shown, rule))
         }
     }
 }
