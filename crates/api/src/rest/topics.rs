@@ -57,7 +57,9 @@ pub enum ConfigValue {
 pub struct TopicResponse {
     /// Name.
     pub topic_name: String,
-    /// UUID; another one if the topic is created again.
+    /// UUID; another one if the topic is created again. Left out (nil) when nothing was created
+    /// (`validateOnly`).
+    #[serde(default, skip_serializing_if = "Uuid::is_nil")]
     pub topic_id: Uuid,
     /// Number of partitions.
     pub num_partitions: u32,
@@ -65,12 +67,19 @@ pub struct TopicResponse {
     pub replication_factor: u32,
     /// Milliseconds since 1970-01-01 UTC, by the clock of the controller of that time.
     pub created_at: i64,
-    /// Metadata index at which it was created.
+    /// Metadata index at which it was created. Left out (0) when nothing was created.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub created_index: u64,
     /// Settings that differ from the defaults.
     pub configs: BTreeMap<String, String>,
     /// The partitions by number.
     pub partitions: Vec<PartitionResponse>,
+}
+
+/// There is no entry 0.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+const fn is_zero(index: &u64) -> bool {
+    *index == 0
 }
 
 /// One partition.

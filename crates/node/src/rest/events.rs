@@ -8,12 +8,14 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use dmq_api::problem::Problem;
 use dmq_api::rest::query::EventsQuery;
 use dmq_api::rest::quorum::{EventHistory, QuorumEvent, RecordedEvent};
+use dmq_api::status::Code;
 use futures::Stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, HeaderName};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::ApiError;
 use super::extract::Params;
@@ -26,11 +28,17 @@ const KEPT_MAX: usize = 256;
 /// A silent stream says every second that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
+/// Streams at one time: each holds a connection for as long as its reader likes, and needs no token.
+const FOLLOWERS_MAX: usize = 256;
+
+type Follower = (watch::Receiver<Option<RecordedEvent>>, OwnedSemaphorePermit);
+
 /// The latest events, and a signal for whoever follows.
 #[derive(Debug)]
 pub(super) struct EventLog {
     kept: Mutex<Kept>,
     latest: watch::Sender<Option<RecordedEvent>>,
+    followers: Arc<Semaphore>,
 }
 
 /// What is guarded by one lock, so that no event comes after the end.
@@ -46,6 +54,7 @@ impl EventLog {
         let log = Self {
             kept: Mutex::default(),
             latest: watch::Sender::new(None),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
         };
         log.record(event_of(status), convert::now_ms());
         log
@@ -104,14 +113,17 @@ impl EventLog {
     }
 
     /// The present event, then every later one. A slow reader misses what was overtaken, never the newest.
-    fn stream(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+    /// `None`: too many follow already.
+    fn stream(&self) -> Option<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+        let place = Arc::clone(&self.followers).try_acquire_owned().ok()?;
         let mut latest = self.latest.subscribe();
         latest.mark_changed();
-        futures::stream::unfold(latest, |mut latest| async move {
+        let follow = |(mut latest, place): Follower| async move {
             latest.changed().await.ok()?;
             let recorded = latest.borrow_and_update().clone()?;
-            Some((Ok(to_sse(&recorded)), latest))
-        })
+            Some((Ok(to_sse(&recorded)), (latest, place)))
+        };
+        Some(futures::stream::unfold((latest, place), follow))
     }
 }
 
@@ -140,10 +152,13 @@ fn to_sse(recorded: &RecordedEvent) -> Event {
 #[utoipa::path(
     get, path = "/api/v1/metadata/quorum/events", tag = "quorum", operation_id = "getQuorumEvents",
     params(EventsQuery),
-    responses((status = 200, description = "The history", content(
-        (EventHistory = "application/json"),
-        (RecordedEvent = "text/event-stream"),
-    )))
+    responses(
+        (status = 200, description = "The history", content(
+            (EventHistory = "application/json"),
+            (RecordedEvent = "text/event-stream"),
+        )),
+        (status = 503, description = "Too many streams are open", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn quorum_events(
     State(app): State<App>,
@@ -153,9 +168,11 @@ pub(super) async fn quorum_events(
         return respond::json(&app.events.history());
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
-    let mut response = Sse::new(app.events.stream())
-        .keep_alive(keep_alive)
-        .into_response();
+    let stream = app.events.stream().ok_or_else(|| {
+        let text = format!("{FOLLOWERS_MAX} streams of events are open: no more at one time");
+        ApiError::new(Code::Overloaded, text)
+    })?;
+    let mut response = Sse::new(stream).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that buffer would hold back what is news.
@@ -187,13 +204,20 @@ mod tests {
         let log = EventLog {
             kept: Mutex::default(),
             latest: watch::Sender::new(None),
+            followers: Arc::new(Semaphore::new(1)),
         };
         log.record(event(1), 1);
-        let mut slow = std::pin::pin!(log.stream());
+        let mut slow = Box::pin(log.stream().unwrap());
+        assert!(log.stream().is_none(), "its one place is taken");
         assert!(matches!(slow.next().now_or_never(), Some(Some(Ok(_)))));
         log.close();
         log.record(event(2), 2);
         assert!(matches!(slow.next().now_or_never(), Some(None)));
         assert_eq!(log.history().events.len(), 1);
+        drop(slow);
+        assert!(
+            log.stream().is_some(),
+            "a reader that is gone leaves its place"
+        );
     }
 }

@@ -123,6 +123,7 @@ fn member(status: &NodeStatus, member: &MemberStatus) -> MemberResponse {
         (status = 409, description = "Another identity, not the lowest id, not empty, or bound to another body", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A rule is broken", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "A voter does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Outcome unknown", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn initialize_quorum(
@@ -212,6 +213,7 @@ fn bad_voters(value: &str, rule: &str) -> ApiError {
         (status = 409, description = "Another term, or a transfer is running", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The target is not a voter", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not the controller, or the target did not take over", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Outcome unknown", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn transfer_leadership(

@@ -1,5 +1,7 @@
 //! Topics: create, list, describe, delete.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use dmq_api::problem::Problem;
@@ -50,7 +52,8 @@ pub(super) async fn create_topic(
     let command = Command::CreateTopic(to_create(&write.body)?);
     let request = write.command(Principal::anonymous(), command)?;
     if write.query.validate_only == Some(true) {
-        return try_out(&handle, request, |reply| created_body(reply, None)).await;
+        let configs = shown_configs(&write.body);
+        return try_out(&handle, request, |reply| would_be(reply, configs)).await;
     }
     let done = submit(&handle, request).await?;
     let view = handle.view();
@@ -77,9 +80,25 @@ fn created_body(reply: &Reply, image: Option<&Image>) -> Option<TopicResponse> {
         replication_factor: *replication_factor,
         created_at: convert::now_ms(),
         created_index: 0,
-        configs: std::collections::BTreeMap::default(),
+        configs: BTreeMap::default(),
         partitions: Vec::new(),
     }))
+}
+
+/// The topic that would be created: with its settings, without the id and index that it does not have.
+fn would_be(reply: &Reply, configs: BTreeMap<String, String>) -> Option<TopicResponse> {
+    Some(TopicResponse {
+        topic_id: Uuid::nil(),
+        configs,
+        ..created_body(reply, None)?
+    })
+}
+
+fn shown_configs(body: &CreateTopicRequest) -> BTreeMap<String, String> {
+    let given = body.configs.iter().flatten();
+    given
+        .map(|(name, value)| (name.clone(), value.to_string()))
+        .collect()
 }
 
 fn to_create(body: &CreateTopicRequest) -> Result<CreateTopic, ApiError> {

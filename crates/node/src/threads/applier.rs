@@ -130,3 +130,77 @@ fn hand_on(output: ApplierOutput, ports: &ApplierPorts) {
             .push_all_always(output.driver.into_iter().map(Work::Input));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dmq_metadata::{Changes, ClusterId, Image, LogTime};
+    use dmq_raft::{Configuration, EntryId, LogIndex};
+    use dmq_replica::ChangeSet;
+
+    use super::*;
+
+    /// Entries of the test: their hashes are all kept.
+    const ENTRIES: u64 = 4_000;
+
+    fn applied(image: &mut Image, index: u64) -> ApplierOutput {
+        dmq_metadata::advance(image, MetadataIndex(index)).unwrap();
+        let configuration = (LogIndex(1), Arc::new(Configuration::default()));
+        let id = EntryId {
+            index: LogIndex(index),
+            term: dmq_raft::Term(1),
+        };
+        let view = dmq_replica::View {
+            image: image.clone(),
+            last: id,
+            configuration: configuration.clone(),
+        };
+        let set = ChangeSet {
+            id,
+            changes: Changes::default(),
+            configuration,
+            state_hash: image.state_hash(),
+            feature_level: image.feature_level(),
+            log_time: LogTime(0),
+            size_bytes: 0,
+        };
+        ApplierOutput {
+            view: Some(view.clone()),
+            feed: Some(FeedInput::Changes {
+                sets: vec![set],
+                view,
+            }),
+            driver: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_sees_an_index_finds_its_hash() {
+        let mut image = Image::new(ClusterId::parse("dmq").unwrap());
+        let first = View {
+            image: image.clone(),
+            term: Term(1),
+        };
+        let (feed, _fed) = tokio::sync::mpsc::channel(usize::try_from(ENTRIES).unwrap());
+        let ports = ApplierPorts {
+            view: Arc::new(ArcSwap::from_pointee(first)),
+            hashes: Arc::default(),
+            feed,
+            driver: crate::queue::bounded(1).0,
+            metrics: Arc::new(Metrics::new()),
+        };
+        let (view, hashes) = (Arc::clone(&ports.view), Arc::clone(&ports.hashes));
+        let reader = std::thread::spawn(move || {
+            loop {
+                let seen = view.load().image.index();
+                let kept = seen.0 == 0 || hashes.at(seen).is_some();
+                if !kept || seen.0 == ENTRIES {
+                    return kept;
+                }
+            }
+        });
+        for index in 1..=ENTRIES {
+            hand_on(applied(&mut image, index), &ports);
+        }
+        assert!(reader.join().unwrap(), "an index without its hash");
+    }
+}

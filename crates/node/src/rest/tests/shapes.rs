@@ -122,12 +122,16 @@ async fn topics_are_listed_in_pages() {
 async fn validate_only_answers_and_changes_nothing() {
     let (rig, _) = with_orders().await;
     let before = rig.member.proposed.lock().unwrap().len();
-    let body = r#"{"topicName":"new","numPartitions":3,"replicationFactor":2}"#;
+    let body = r#"{"topicName":"new","numPartitions":3,"replicationFactor":2,
+        "configs":{"retention.ms":60000}}"#;
     let tried = rig.json("POST", "/topics?validateOnly=true", body).await;
     assert_eq!(
         (tried.status.as_u16(), &tried.json()["numPartitions"]),
         (200, &json!(3))
     );
+    assert_eq!(tried.json()["configs"], json!({"retention.ms": "60000"}));
+    let made_up = ["topicId", "createdIndex"].map(|name| tried.json().get(name).cloned());
+    assert_eq!(made_up, [None, None], "nothing was created");
     let exists = rig.json("POST", "/topics?validateOnly=true", ORDERS).await;
     exists.assert_problem(409, "TOPIC_ALREADY_EXISTS");
     assert_eq!(rig.member.proposed.lock().unwrap().len(), before);
