@@ -2,9 +2,9 @@
 //! the same idempotency key until they know the outcome.
 
 use dmq_metadata::{
-    BrokerId, Command, CreateTopic, Envelope, Fingerprint, Host, Idempotency, IdempotencyKey,
-    IsrMember, LeaderRecovery, LogTime, Principal, RegisterBroker, RequestId, TopicConfigs,
-    TopicId, TopicLayout, TopicName, TopicRef, UpdatePartition, WallTime,
+    BrokerEpoch, BrokerId, Command, CreateTopic, Envelope, Fingerprint, Host, Idempotency,
+    IdempotencyKey, IsrMember, LeaderRecovery, LogTime, Principal, RegisterBroker, Reply,
+    RequestId, TopicConfigs, TopicId, TopicLayout, TopicName, TopicRef, UpdatePartition, WallTime,
 };
 use dmq_raft::{LogIndex, NodeId};
 use dmq_replica::{Ack, Answer, RequestError, View};
@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub(super) leader: Option<usize>,
     /// Tasks that are done.
     pub(super) done: u64,
+    /// The registration of its broker, once it knows of it. Nobody takes it back in a run.
+    pub(super) registered: Option<BrokerEpoch>,
 }
 
 /// One thing that a client wants.
@@ -73,6 +75,7 @@ impl Client {
             task: None,
             leader: None,
             done: 0,
+            registered: None,
         }
     }
 
@@ -210,6 +213,15 @@ impl Client {
     pub(super) fn react(&mut self, answer: &Answer) -> Next {
         match answer {
             Answer::Failed(error) => self.react_to_failure(error),
+            Answer::Committed(write) => {
+                if let Ok(Reply::BrokerRegistered(broker)) = &write.outcome {
+                    self.registered = Some(broker.epoch);
+                }
+                Next::Done
+            }
+            Answer::Heartbeat(beat) if *self.registered.get_or_insert(beat.epoch) != beat.epoch => {
+                Next::Wrong
+            }
             _ => Next::Done,
         }
     }
@@ -237,7 +249,8 @@ impl Client {
                 self.leader = None;
                 Next::RetryUnknown
             }
-            RequestError::Rejected(_) if self.is_broker() => {
+            // To a broker that is registered, with the epoch that it has, this would be a lie: it stays wrong.
+            RequestError::Rejected(_) if self.is_broker() && self.registered.is_none() => {
                 self.task = Some(self.register());
                 Next::RetryVoid
             }
