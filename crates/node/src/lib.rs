@@ -65,7 +65,7 @@ fn dispatch(command: CliCommand) -> Result<(), Failure> {
         CliCommand::Log(LogCommand::Verify(place)) => commands::verify_log(&place.path),
         CliCommand::Log(LogCommand::Dump(place)) => commands::dump_log(&place.path),
         CliCommand::Snapshot(SnapshotCommand::Dump(place)) => commands::dump_snapshot(&place.path),
-        CliCommand::Openapi => commands::print(rest::openapi_json()),
+        CliCommand::Openapi => commands::print(rest::openapi_json().trim_end()),
     }
 }
 

@@ -18,6 +18,7 @@ mod admin;
 mod bootstrap;
 mod cache;
 mod effects;
+mod initialize_request;
 mod judgement;
 mod maintenance;
 mod office;
