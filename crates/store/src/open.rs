@@ -18,13 +18,29 @@ pub fn open(url: &str, directory: &Path) -> Result<Box<dyn StateStore>, StoreErr
             path, url, directory,
         )?)));
     }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+    let postgres = ["postgres://", "postgresql://"];
+    let shown = redact(url);
+    if let Some(place) = postgres.iter().find_map(|scheme| url.strip_prefix(scheme)) {
+        if !names_a_host(place) {
+            let rule = "'postgres://<host>/<database>', or a socket's folder as '?host=/<folder>'";
+            return Err(StoreError::Invalid(format!(
+                "store.url is '{shown}': it names no server: {rule}"
+            )));
+        }
         return Ok(Box::new(PostgresStore::new(url)?));
     }
-    let shown = redact(url);
     Err(StoreError::Invalid(format!(
         "store.url is '{shown}': 'sqlite:', 'sqlite:<path>' or 'postgres://...'"
     )))
+}
+
+/// A default would be the server of whoever happens to run one on this machine.
+fn names_a_host(place: &str) -> bool {
+    let (base, query) = place.split_once('?').unwrap_or((place, ""));
+    let authority = base.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let by_parameter = |pair: &str| pair.strip_prefix("host=").is_some_and(|h| !h.is_empty());
+    !(host.is_empty() || host.starts_with(':')) || query.split('&').any(by_parameter)
 }
 
 /// `sqlite://<path>` is what other tools write.
@@ -102,6 +118,7 @@ mod tests {
             described("postgres://u:p@h/d").unwrap(),
             "postgres://u:***@h/d"
         );
+        assert!(described("postgres:///d?host=/run/postgresql").is_ok());
     }
 
     #[test]
@@ -112,6 +129,9 @@ mod tests {
             "sqlite::memory:",
             "sqlite:a.db?mode=ro",
             "/path",
+            "postgres://",
+            "postgres:///d",
+            "postgres://:5432/d",
         ] {
             let error = open(url, Path::new("/data"))
                 .err()

@@ -208,13 +208,30 @@ fn params<T: DeserializeOwned>(parts: &Parts) -> Result<T, ApiError> {
             let detail = text
                 .strip_prefix("Failed to deserialize query string: ")
                 .unwrap_or(&text);
-            let problem = Problem::new(Code::InvalidParameter, detail);
-            Err(match parameter_named_in(detail) {
-                Some(name) => ApiError::from(problem.with_field(name)),
-                None => ApiError::from(problem),
-            })
+            Err(bad_parameter(parts, detail))
         }
     }
+}
+
+/// Names the parameter, and its value where the reader of the query left it out.
+fn bad_parameter(parts: &Parts, detail: &str) -> ApiError {
+    let Some(name) = parameter_named_in(detail) else {
+        return ApiError::from(Problem::new(Code::InvalidParameter, detail));
+    };
+    let detail = match (detail.split_once(": "), value_of(parts, &name)) {
+        (Some((before, rule)), Some(value)) if before == name => {
+            format!("{name} is '{}': {rule}", value.escape_debug())
+        }
+        _ => detail.to_owned(),
+    };
+    ApiError::from(Problem::new(Code::InvalidParameter, detail).with_field(name))
+}
+
+/// The first 100 characters of a parameter's value: an answer need not repeat a long one.
+fn value_of(parts: &Parts, name: &str) -> Option<String> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).ok()?;
+    let (_, value) = pairs.into_iter().find(|(key, _)| key == name)?;
+    Some(value.chars().take(100).collect())
 }
 
 /// `name: what is wrong`, or a name in back quotes.

@@ -45,7 +45,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "walk {} failed: {}", self.seed, self.what)
+        let Self { seed, what } = self;
+        write!(
+            f,
+            "walk {seed} failed: {what}\nreplay: cargo xtask walker --seed {seed}"
+        )
     }
 }
 
