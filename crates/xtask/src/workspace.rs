@@ -18,6 +18,15 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
+/// Where things lie that are worth keeping between runs: `$DMQ_CACHE_DIR`, or `~/.cache/dmq-metadata`.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("DMQ_CACHE_DIR").filter(|value| !value.is_empty()) {
+        return std::path::absolute(folder).context("DMQ_CACHE_DIR is not a path");
+    }
+    let home = std::env::var_os("HOME").context("neither DMQ_CACHE_DIR nor HOME is set")?;
+    Ok(PathBuf::from(home).join(".cache/dmq-metadata"))
+}
+
 /// `true` where nobody looks on: what cannot run is then a failure.
 pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
