@@ -10,7 +10,14 @@ use serde_json::json;
 
 /// Runs the server's binary; returns its exit code and what it printed.
 fn run(arguments: &[&str]) -> anyhow::Result<(i32, String)> {
-    let output = Command::new(server_binary()?).args(arguments).output()?;
+    run_with(arguments, &[])
+}
+
+fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<(i32, String)> {
+    let output = Command::new(server_binary()?)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()?;
     let text = [output.stdout, output.stderr].concat();
     let code = output.status.code().context("ended by a signal")?;
     Ok((code, String::from_utf8_lossy(&text).into_owned()))
@@ -124,5 +131,47 @@ fn format_never_overwrites() -> anyhow::Result<()> {
     let (code, said) = format("no spaces", &[])?;
     assert_ne!(code, 0);
     assert!(said.contains("no spaces"), "{said}");
+    Ok(())
+}
+
+/// What an init container of a pod does at every start of the pod.
+#[test]
+fn format_takes_what_serve_takes_and_is_safe_at_every_start_of_a_pod() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log_dir = folder.path().join("log");
+    let file = folder.path().join("node.yaml");
+    let configure = |cluster: &str| {
+        let yaml = json!({ "dmq": { "kraft": {
+            "cluster": { "id": cluster, "nodes": [{ "id": 2, "host": "meta-1.meta", "port": 9093 }] },
+            "raft": { "log-dir": log_dir },
+        }}});
+        fs::write(&file, yaml.to_string())
+    };
+    configure("dmq")?;
+    let config = format!("--config={}", file.display());
+    let format =
+        |environment: &[(&str, &str)]| run_with(&["format", "--if-empty", &config], environment);
+    let pod = [("DMQ_KRAFT_POD_INDEX", "1")];
+
+    let (code, said) = format(&[])?;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`dmq.kraft.node-id` is not set"), "{said}");
+    let (code, said) = format(&pod)?;
+    assert_eq!(code, 0, "{said}");
+    let identity = fs::read(log_dir.join("node-2/identity"))?;
+    let (code, said) = format(&pod)?;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("unchanged"), "{said}");
+
+    configure("other")?;
+    let (code, said) = format(&pod)?;
+    assert_eq!(code, 3, "another cluster's directory: {said}");
+    configure("dmq")?;
+    // The volume of another pod.
+    let (code, said) = format(&[("DMQ_KRAFT_POD_INDEX", "0")])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("node-2 is another node's"), "{said}");
+    assert!(!log_dir.join("node-1").exists(), "it wrote beside it");
+    assert_eq!(fs::read(log_dir.join("node-2/identity"))?, identity);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, Parser, Subcommand};
-use dmq_metadata::{ClusterId, Incarnation};
+use dmq_metadata::Incarnation;
 
 use crate::config::{KEYS, Kind};
 
@@ -130,33 +130,75 @@ impl clap::FromArgMatches for KeyFlags {
     }
 }
 
-/// `format`.
+/// `format`: what it needs may come from the file and the environment of `serve`, too.
 #[derive(Clone, Debug, Args)]
 pub struct FormatArgs {
-    /// The node; 1 and up
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
-    pub node_id: u32,
-    /// Name of the DMQ cluster
-    #[arg(long, value_parser = cluster_id)]
-    pub cluster_id: ClusterId,
+    /// The YAML file of `serve`; environment variables and flags go before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The node; 1 and up [env: DMQ_KRAFT_NODE_ID]
+    #[arg(
+        long,
+        alias = "dmq.kraft.node-id",
+        value_name = "NUMBER",
+        allow_hyphen_values = true
+    )]
+    pub node_id: Option<String>,
+    /// In place of the node: the ordinal of its pod [env: DMQ_KRAFT_POD_INDEX]
+    #[arg(
+        long,
+        alias = "dmq.kraft.pod-index",
+        value_name = "NUMBER",
+        allow_hyphen_values = true
+    )]
+    pub pod_index: Option<String>,
+    /// Added to the ordinal of a pod; default 0 [env: DMQ_KRAFT_NODE_ID_BASE]
+    #[arg(
+        long,
+        alias = "dmq.kraft.node-id-base",
+        value_name = "NUMBER",
+        allow_hyphen_values = true
+    )]
+    pub node_id_base: Option<String>,
+    /// Name of the DMQ cluster [env: DMQ_KRAFT_CLUSTER_ID]
+    #[arg(
+        long,
+        alias = "dmq.kraft.cluster.id",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    pub cluster_id: Option<String>,
+    /// Parent of the node's directory node-<id>; default ./data/raft-log [env: DMQ_KRAFT_RAFT_LOG_DIR]
+    #[arg(
+        long,
+        alias = "dmq.kraft.raft.log-dir",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    pub log_dir: Option<String>,
     /// Log history that the node belongs to, as `GET /quorum` shows it; default: the first
     #[arg(long, value_parser = incarnation, default_value = "1")]
     pub incarnation: Incarnation,
     /// Do nothing, successfully, if the directory holds this very identity already
     #[arg(long)]
     pub if_empty: bool,
-    /// Parent of the node's directory node-<id>
-    #[arg(
-        long,
-        alias = "dmq.kraft.raft.log-dir",
-        env = "DMQ_KRAFT_RAFT_LOG_DIR",
-        default_value = "./data/raft-log"
-    )]
-    pub log_dir: PathBuf,
 }
 
-fn cluster_id(text: &str) -> Result<ClusterId, String> {
-    ClusterId::parse(text).map_err(|error| error.to_string())
+impl FormatArgs {
+    /// The flags that are configuration keys, by their paths.
+    pub fn keys(&self) -> Vec<(String, String)> {
+        let given = [
+            ("dmq.kraft.node-id", &self.node_id),
+            ("dmq.kraft.pod-index", &self.pod_index),
+            ("dmq.kraft.node-id-base", &self.node_id_base),
+            ("dmq.kraft.cluster.id", &self.cluster_id),
+            ("dmq.kraft.raft.log-dir", &self.log_dir),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(path, value)| Some((path.to_owned(), value.clone()?)))
+            .collect()
+    }
 }
 
 fn incarnation(text: &str) -> Result<Incarnation, String> {

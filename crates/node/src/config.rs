@@ -2,11 +2,15 @@
 //! order of precedence (DESIGN section 8).
 
 mod error;
+mod identity;
+#[cfg(test)]
+mod identity_test;
 mod keys;
 mod load;
 #[cfg(test)]
 mod load_test;
 mod validate;
+mod values;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -15,6 +19,7 @@ use std::time::Duration;
 use dmq_metadata::{ClusterId, NodeId};
 
 pub use error::{ConfigError, Origin};
+pub use identity::IdentityConfig;
 pub use keys::{KEYS, Key, Kind};
 pub use load::{Sources, load};
 
@@ -24,7 +29,8 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// Everything that a node is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `dmq.kraft.node-id`: which member of the quorum this process is. 1 and up.
+    /// `dmq.kraft.node-id`, or `dmq.kraft.node-id-base` + `dmq.kraft.pod-index` + 1: which member of the
+    /// quorum this process is. 1 and up.
     pub node_id: NodeId,
     /// `dmq.kraft.cluster.id`: used by `--bootstrap`; otherwise must equal the data directory's.
     pub cluster_id: Option<ClusterId>,

@@ -1,5 +1,6 @@
 //! `format`: writes the identity of a node into an empty data directory (DESIGN 6.1).
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use dmq_log::{DataDir, FileDisk, FormatOptions, Formatted, Identity, random_directory_id};
@@ -7,19 +8,23 @@ use dmq_metadata::{ClusterId, Incarnation, NodeId};
 
 use super::print;
 use crate::cli::FormatArgs;
-use crate::config::node_dir;
+use crate::config::{IdentityConfig, Sources};
 use crate::exit::{Exit, Failure};
 use crate::identity::raft_node_id;
 
 /// Runs the command and says what it did.
 pub fn format(args: &FormatArgs) -> Result<(), Failure> {
-    let root = node_dir(&args.log_dir, NodeId(args.node_id));
-    let node = NodeId(args.node_id);
+    let sources = Sources::of_process(args.config.clone(), args.keys());
+    let config = IdentityConfig::load(&sources)?;
+    let root = config.node_dir();
+    if config.of_pod {
+        refuse_other_nodes(&config)?;
+    }
     let formatted = format_directory(
         &root,
-        &args.cluster_id,
+        &config.cluster_id,
         args.incarnation,
-        node,
+        config.node_id,
         args.if_empty,
     )?;
     let (what, identity) = match &formatted {
@@ -27,6 +32,33 @@ pub fn format(args: &FormatArgs) -> Result<(), Failure> {
         Formatted::Already(identity) => ("unchanged, it was formatted before", identity),
     };
     print(format_args!("{}: {what} ({identity})", root.display()))
+}
+
+/// A pod's volume belongs to one node. Another node's directory on it means that the base of the ids was
+/// changed or the wrong volume mounted: a fresh directory beside it would be a member that forgot its votes.
+fn refuse_other_nodes(config: &IdentityConfig) -> Result<(), Failure> {
+    let Ok(entries) = std::fs::read_dir(&config.log_dir) else {
+        return Ok(());
+    };
+    let own = config.node_dir();
+    let other = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            name.starts_with("node-") && *path != own
+        });
+    match other {
+        None => Ok(()),
+        Some(other) => Err(Failure::new(
+            Exit::DataDirectory,
+            format!(
+                "{} is another node's: the volume of a pod belongs to one node, here node {}",
+                other.display(),
+                config.node_id
+            ),
+        )),
+    }
 }
 
 /// Formats `root` with a fresh directory id. `if_empty`: a directory of the same node is left as it is.

@@ -35,6 +35,10 @@ const fn key(path: &'static str, kind: Kind, help: &'static str) -> Key {
 
 /// `dmq.kraft.node-id`.
 pub(super) const NODE_ID: &str = "dmq.kraft.node-id";
+/// `dmq.kraft.pod-index`.
+pub(super) const POD_INDEX: &str = "dmq.kraft.pod-index";
+/// `dmq.kraft.node-id-base`.
+pub(super) const NODE_ID_BASE: &str = "dmq.kraft.node-id-base";
 /// `dmq.kraft.cluster.id`.
 pub(super) const CLUSTER_ID: &str = "dmq.kraft.cluster.id";
 /// `dmq.kraft.cluster.nodes`.
@@ -76,6 +80,16 @@ pub const KEYS: &[Key] = &[
         NODE_ID,
         Kind::Number,
         "Which member of the quorum this node is; 1 and up",
+    ),
+    key(
+        POD_INDEX,
+        Kind::Number,
+        "On Kubernetes, in place of the node id: the ordinal of the pod; the node id is base + ordinal + 1",
+    ),
+    key(
+        NODE_ID_BASE,
+        Kind::Number,
+        "Added to the ordinal of a pod to make its node id; default 0",
     ),
     key(
         CLUSTER_ID,

@@ -47,13 +47,18 @@ pub(super) type Table = BTreeMap<&'static str, Given>;
 
 /// Reads and validates the configuration.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    validate::validate(&table(sources)?, sources.file.clone())
+}
+
+/// Reads the sources, the strongest last, and checks only that their keys are known.
+pub(super) fn table(sources: &Sources) -> Result<Table, ConfigError> {
     let mut table = Table::new();
     if let Some(path) = &sources.file {
         read_file(path, &mut table)?;
     }
     read_environment(&sources.environment, &mut table)?;
     read_flags(&sources.flags, &mut table)?;
-    validate::validate(&table, sources.file.clone())
+    Ok(table)
 }
 
 fn read_file(path: &Path, table: &mut Table) -> Result<(), ConfigError> {
