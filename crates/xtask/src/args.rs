@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, ci, fix, replay, suite};
+use crate::{bench, check, ci, fix, image, replay, suite};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Sim(replay::Options),
     /// The random walker of the consensus core, or the replay of one of its seeds.
     Walker(replay::Options),
+    /// Builds the container images as OCI archives, only where contents changed, and says where they are.
+    Images,
     /// Measures a quorum on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -50,6 +52,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Openapi { write } => check::drift::openapi(write),
         Command::Sim(options) => replay::run("sim", &options),
         Command::Walker(options) => replay::run("walker", &options),
+        Command::Images => image::list(),
         Command::Bench(command) => bench::run(command),
     }
 }

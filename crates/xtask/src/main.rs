@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod ci;
 mod fix;
+mod image;
 mod process;
 mod replay;
 mod suite;

@@ -1,0 +1,46 @@
+//! `images`: the container images of this checkout as OCI archives, which a cluster loads without a registry.
+
+mod binaries;
+mod elf;
+mod entry;
+mod oci;
+mod ours;
+mod store;
+
+use std::path::PathBuf;
+
+use crate::process::say;
+
+/// An image in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Archive {
+    /// The name by which pods ask for it: `registry/repository:tag`.
+    pub(crate) reference: String,
+    /// An OCI archive, loadable by `ctr images import`, `kind load image-archive` and `docker load`.
+    pub(crate) path: PathBuf,
+}
+
+/// Every image that the tests' clusters need, in the order of their names; written only where contents changed.
+pub(crate) fn all() -> anyhow::Result<Vec<Archive>> {
+    let store = store::Store::open()?;
+    let mut archives = Vec::new();
+    for image in ours::images()? {
+        archives.push(store.keep(&image)?);
+    }
+    archives.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Ok(archives)
+}
+
+/// Builds all images and says where they are.
+pub(crate) fn list() -> anyhow::Result<()> {
+    for archive in all()? {
+        let size = std::fs::metadata(&archive.path)?.len();
+        say(&format!(
+            "{:<45} {:>7.1} MiB  {}",
+            archive.reference,
+            size as f64 / 1_048_576.0,
+            archive.path.display()
+        ));
+    }
+    Ok(())
+}
