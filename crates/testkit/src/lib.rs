@@ -3,5 +3,6 @@
 
 pub mod checkers;
 pub mod harness;
+pub mod load;
 pub mod sim;
 pub mod walker;
