@@ -68,6 +68,26 @@ pub fn voters(name: &str, incarnation: u64) -> String {
     format!("{name}-voters-{incarnation}")
 }
 
+/// `<name>-metadata`: the ServiceAccount of the pods, which has no rights.
+pub fn service_account(name: &str) -> String {
+    format!("{name}-metadata")
+}
+
+/// `<name>`: the PodDisruptionBudget.
+pub fn pod_disruption_budget(name: &str) -> String {
+    name.to_owned()
+}
+
+/// `<name>-peers`: the NetworkPolicy of the Raft port.
+pub fn peers_policy(name: &str) -> String {
+    format!("{name}-peers")
+}
+
+/// `<name>-clients`: the NetworkPolicy of the other ports.
+pub fn clients_policy(name: &str) -> String {
+    format!("{name}-clients")
+}
+
 /// `<name>-<ordinal>`: a pod.
 pub fn pod(name: &str, ordinal: i32) -> String {
     format!("{name}-{ordinal}")
