@@ -30,6 +30,8 @@ pub struct Observed {
     pub pods: BTreeMap<i32, Pod>,
     /// Claims of the pods by `(template, ordinal)`.
     pub claims: BTreeMap<(String, i32), Claim>,
+    /// Rules that the spec breaks and Kubernetes could not check (`desired::invalid`).
+    pub invalid: Vec<Problem>,
     /// Objects that a child would need to be named like, and that belong to somebody else: `kind/name` and whose.
     pub conflicts: Vec<Conflict>,
     /// Secrets that the spec names and that are not there or lack a key: `(field, what is wrong)`.
@@ -89,6 +91,9 @@ pub struct StatefulSet {
     pub claim_sizes: BTreeMap<String, String>,
     /// It is being deleted.
     pub terminating: bool,
+    /// What spec and settings ask for now is what was applied last: it carries the mark of exactly that. Until then
+    /// a plan neither rolls nor calls the quorum up to date, since `update_revision` speaks of an older template.
+    pub applied: bool,
 }
 
 impl StatefulSet {
@@ -119,6 +124,8 @@ pub struct Pod {
     pub ready: bool,
     /// Since when it is Ready.
     pub ready_since: Option<Timestamp>,
+    /// Since when it is not Ready: the last transition of the condition; `None` while Ready or without the condition.
+    pub unready_since: Option<Timestamp>,
     /// When it was created.
     pub created: Timestamp,
     /// It has a deletion timestamp: counts as down.

@@ -3,9 +3,11 @@
 //! At most one of the actions of a plan is disruptive, and it comes last. A pass that dies between any two actions is
 //! taken up by the next one from what is observed then.
 
+use std::collections::BTreeMap;
+
 use dmq_crd::status::Operation;
 
-use crate::observed::{Identity, Observed, Problem, Voter};
+use crate::observed::{Identity, Latch, Observed, Problem, Voter};
 
 /// What is to be done, and what there is to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,9 @@ pub enum Action {
     ApplyStatefulSet {
         /// Number of pods.
         replicas: i32,
+        /// Size of each claim template by its name, instead of the spec's: those of the existing StatefulSet, where
+        /// they cannot be changed. Empty when there is none yet.
+        claim_sizes: BTreeMap<String, String>,
     },
     /// Create `<name>-voters-1`; an existing one is never touched.
     CreateVoters(Vec<Voter>),
@@ -114,6 +119,8 @@ pub enum Stage {
     Suspended,
     /// The spec breaks a rule that Kubernetes could not check.
     Invalid,
+    /// Something beside the spec needs a human first: a name is taken, a latch is gone or cannot be read.
+    Blocked,
     /// The quorum is being made.
     #[default]
     Bootstrapping,
@@ -145,6 +152,19 @@ pub enum Again {
 /// The plan for what was seen.
 pub fn plan(_observed: &Observed) -> Plan {
     todo_by_owner()
+}
+
+/// Number of pods that the StatefulSet is to have: the first voters' if they are known, else what it has, else the spec's.
+pub fn replicas(observed: &Observed) -> i32 {
+    if let Latch::Set(voters) = &observed.voters
+        && let Ok(count) = i32::try_from(voters.len())
+    {
+        return count;
+    }
+    observed
+        .stateful_set
+        .as_ref()
+        .map_or(observed.cluster.spec.replicas, |set| set.replicas)
 }
 
 fn todo_by_owner() -> Plan {
