@@ -1,0 +1,196 @@
+//! The programs of Kubernetes, built once from the modules that `tests/cluster/go.mod` names, and kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::{apt, process, workspace};
+
+/// A program and the package that it is built from.
+type Program = (&'static str, &'static str);
+
+/// What a local cluster runs on, in the order of `go.mod`.
+pub(super) const ALL: [Program; 9] = [
+    ("coredns", "github.com/coredns/coredns"),
+    ("etcd", "go.etcd.io/etcd/server/v3"),
+    ("helm", "helm.sh/helm/v3/cmd/helm"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    (
+        "kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ),
+    ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+    ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+];
+
+/// What a person and the tests need on any cluster.
+pub(super) const CLIENTS: [&str; 2] = ["kubectl", "helm"];
+
+/// The folder that holds the named programs, after building those that are missing.
+pub(super) fn provide(wanted: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = folder()?;
+    let missing: Vec<Program> = ALL
+        .into_iter()
+        .filter(|(name, _)| wanted.contains(name) && !folder.join(name).is_file())
+        .collect();
+    if !missing.is_empty() {
+        build(&missing, &folder)?;
+    }
+    Ok(folder)
+}
+
+/// All programs of a local cluster.
+pub(super) fn provide_all() -> anyhow::Result<PathBuf> {
+    provide(&ALL.map(|(name, _)| name))
+}
+
+/// One folder for each set of versions.
+fn folder() -> anyhow::Result<PathBuf> {
+    let sums = module().join("go.sum");
+    let bytes = fs::read(&sums).with_context(|| format!("cannot read {}", sums.display()))?;
+    let digest = Sha256::digest(&bytes);
+    let key: String = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(workspace::cache()?.join("cluster").join(key))
+}
+
+fn module() -> PathBuf {
+    workspace::root().join("tests/cluster")
+}
+
+/// Builds into a folder beside and moves what is done, so that a build that was ended leaves no half program.
+fn build(missing: &[Program], folder: &Path) -> anyhow::Result<()> {
+    let go = go()?;
+    let modules = fs::read_to_string(module().join("go.mod")).context("tests/cluster/go.mod")?;
+    let building = folder.join(".building");
+    fs::create_dir_all(&building).with_context(|| format!("cannot make {}", building.display()))?;
+    process::say(&format!(
+        "building {} programs of Kubernetes into {}; all nine take about 11 minutes on two cores",
+        missing.len(),
+        folder.display()
+    ));
+    let mut command = Command::new(go);
+    command
+        .args(["install", "-trimpath", "-ldflags", &link_flags(&modules)])
+        .args(missing.iter().map(|(_, package)| package))
+        .current_dir(module())
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOBIN", &building);
+    process::run(command).context("the programs of Kubernetes could not be built")?;
+    for (name, package) in missing {
+        let built = built_as(name, package)
+            .into_iter()
+            .map(|candidate| building.join(candidate))
+            .find(|path| path.is_file())
+            .with_context(|| format!("`go install {package}` left no program"))?;
+        fs::rename(built, folder.join(name))?;
+    }
+    fs::remove_dir_all(&building).context("cannot remove the build folder")
+}
+
+/// The names that `go install` may give a program; it depends on the Go version for packages that end in `/v3`.
+fn built_as<'a>(name: &'a str, package: &'a str) -> Vec<&'a str> {
+    let mut names = vec![name];
+    names.extend(package.rsplit('/').take(2));
+    names
+}
+
+/// Without these, the API server and Helm would not know their own versions.
+fn link_flags(modules: &str) -> String {
+    let mut flags = "-s -w".to_owned();
+    let variables = [
+        (
+            "k8s.io/kubernetes",
+            "k8s.io/component-base/version.gitVersion",
+        ),
+        (
+            "helm.sh/helm/v3",
+            "helm.sh/helm/v3/internal/version.version",
+        ),
+    ];
+    for (module, variable) in variables {
+        if let Some(version) = version_of(modules, module) {
+            flags.push_str(&format!(" -X {variable}={version}"));
+        }
+    }
+    flags
+}
+
+/// The version that a `go.mod` requires of a module.
+fn version_of<'a>(modules: &'a str, module: &str) -> Option<&'a str> {
+    modules.lines().find_map(|line| {
+        let line = line.trim().trim_start_matches("require ");
+        line.strip_prefix(module)?
+            .strip_prefix(' ')?
+            .split_whitespace()
+            .next()
+            .filter(|version| version.starts_with('v'))
+    })
+}
+
+/// The Go command. Debian's is tried if there is none; whether it is new enough shows in its own message.
+fn go() -> anyhow::Result<PathBuf> {
+    if let Some(go) = find_go() {
+        return Ok(go);
+    }
+    let why = match apt::install(&["golang-go"]) {
+        Ok(()) => match find_go() {
+            Some(go) => return Ok(go),
+            None => "`golang-go` is installed, but has no `go`".to_owned(),
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    bail!(
+        "no Go: the programs of Kubernetes are built from their published modules, which takes Go 1.24 or newer \
+         (https://go.dev/dl) as `go` on PATH; tried Debian's: {why}"
+    )
+}
+
+fn find_go() -> Option<PathBuf> {
+    let folder = apt::on_path("go");
+    let usual = || Some(PathBuf::from("/usr/local/go/bin")).filter(|at| at.join("go").is_file());
+    folder.or_else(usual).map(|folder| folder.join("go"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODULES: &str = "require (\n\tk8s.io/kubernetes v1.34.4 // indirect\n\thelm.sh/helm/v3 v3.19.0\n)\n\
+        replace k8s.io/api => k8s.io/api v0.34.4\n";
+
+    #[test]
+    fn versions_come_from_the_module_file() {
+        assert_eq!(version_of(MODULES, "k8s.io/kubernetes"), Some("v1.34.4"));
+        assert_eq!(version_of(MODULES, "k8s.io/api"), None);
+        assert_eq!(
+            link_flags(MODULES),
+            "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 \
+             -X helm.sh/helm/v3/internal/version.version=v3.19.0"
+        );
+    }
+
+    #[test]
+    fn every_program_is_a_tool_of_the_module_file() {
+        let modules = fs::read_to_string(module().join("go.mod")).unwrap();
+        for (name, package) in ALL {
+            assert!(
+                modules.contains(&format!("\t{package}\n")),
+                "{name}: {package}"
+            );
+        }
+    }
+
+    #[test]
+    fn etcd_is_found_under_the_names_that_go_gives_it() {
+        let names = built_as("etcd", "go.etcd.io/etcd/server/v3");
+        assert_eq!(names, ["etcd", "v3", "server"]);
+    }
+}
