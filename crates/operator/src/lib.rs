@@ -7,4 +7,5 @@
 
 pub mod observed;
 pub mod plan;
+pub mod report;
 pub mod settings;

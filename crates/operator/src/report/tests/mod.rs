@@ -1,0 +1,1 @@
+//! The status and the Events, sentence by sentence.
