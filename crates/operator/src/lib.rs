@@ -5,6 +5,7 @@
 //! Pure: [`observed`], [`plan`], [`desired`] (children as they should be), [`report`] (status and Events).
 //! Doing: [`observe`], [`act`], [`nodes`] (REST of the members), [`streams`] (their events), [`process`] (lease, health, metrics, wiring).
 
+pub mod desired;
 pub mod observed;
 pub mod plan;
 pub mod report;
