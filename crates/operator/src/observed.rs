@@ -145,6 +145,16 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// A problem of this reason.
+    pub fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
 /// A claim of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {

@@ -2,11 +2,36 @@
 //!
 //! At most one of the actions of a plan is disruptive, and it comes last. A pass that dies between any two actions is
 //! taken up by the next one from what is observed then.
+//!
+//! The steps, in this order: deletion, `suspend`, the controller's label, the running operation, what is refused
+//! altogether ([`refusals`]), identity, children, lost data ([`birth`]), [`bootstrap`], [`quorum`] (no leader),
+//! [`roll`] (with [`gates`] and [`order`]). `suspend` means observe and report: not even the label is moved.
+
+mod birth;
+mod bootstrap;
+mod children;
+mod draft;
+mod gates;
+mod identity;
+mod label;
+mod operation;
+mod order;
+mod quantity;
+mod quorum;
+mod roll;
+#[cfg(test)]
+mod tests;
+mod upgrade;
+mod view;
 
 use std::collections::BTreeMap;
 
 use dmq_crd::status::Operation;
 
+use self::draft::Draft;
+use self::identity::Settled;
+use self::operation::Course;
+use self::view::View;
 use crate::observed::{Identity, Latch, Observed, Problem, Voter};
 
 /// What is to be done, and what there is to say.
@@ -150,8 +175,73 @@ pub enum Again {
 }
 
 /// The plan for what was seen.
-pub fn plan(_observed: &Observed) -> Plan {
-    todo_by_owner()
+pub fn plan(observed: &Observed) -> Plan {
+    let view = View::new(observed);
+    if view.deleting() {
+        // The children go with their owner, the claims as the retention policy says: nothing to be done by hand.
+        return Draft::new(&view).end(Stage::Deleting, Again::Idle);
+    }
+    if view.spec().suspend {
+        return Draft::new(&view).end(Stage::Suspended, Again::Idle);
+    }
+    let mut draft = Draft::new(&view);
+    label::follow_the_leader(&view, &mut draft);
+    let course = operation::course(&view);
+    if matches!(course, Course::Over(_)) {
+        draft.act(Action::EndOperation);
+    }
+    if let Some(stage) = refusals(&view, &mut draft) {
+        return draft.end(stage, Again::Idle);
+    }
+    match identity::settle(&view, &mut draft) {
+        Settled::Known => {}
+        Settled::Stop(stage, again) => return draft.end(stage, again),
+    }
+    children::keep(&view, &mut draft);
+    let (stage, again) = if let Some(problem) = birth::data_lost(&view) {
+        draft.stall(problem);
+        (Stage::DataLost, Again::Idle)
+    } else if !view.born() {
+        bootstrap::advance(&view, &course, &mut draft)
+    } else if let Some(leader) = &observed.leader {
+        roll::advance(&view, leader, &course, &mut draft)
+    } else {
+        quorum::leaderless(&view, &course, &mut draft)
+    };
+    // What ended is written down and read back before anything new begins.
+    let again = match course {
+        Course::Over(_) => Again::Now,
+        _ => again,
+    };
+    draft.end(stage, again)
+}
+
+/// What keeps everything but the controller's label from being touched.
+fn refusals(view: &View<'_>, draft: &mut Draft) -> Option<Stage> {
+    let observed = view.observed;
+    if let Some(first) = observed.invalid.first() {
+        let all: Vec<&str> = observed
+            .invalid
+            .iter()
+            .map(|rule| rule.message.as_str())
+            .collect();
+        draft.stall(Problem::new(&first.reason, all.join("; ")));
+        return Some(Stage::Invalid);
+    }
+    if !observed.conflicts.is_empty() {
+        let all: Vec<String> = observed
+            .conflicts
+            .iter()
+            .map(|taken| format!("{} belongs to {}", taken.object, taken.owner))
+            .collect();
+        let message = format!(
+            "names that this quorum needs are taken: {}. Remove or rename them, or give this object another name",
+            all.join("; ")
+        );
+        draft.stall(Problem::new("NameConflict", message));
+        return Some(Stage::Blocked);
+    }
+    None
 }
 
 /// Number of pods that the StatefulSet is to have: the first voters' if they are known, else what it has, else the spec's.
@@ -165,12 +255,4 @@ pub fn replicas(observed: &Observed) -> i32 {
         .stateful_set
         .as_ref()
         .map_or(observed.cluster.spec.replicas, |set| set.replicas)
-}
-
-fn todo_by_owner() -> Plan {
-    Plan {
-        actions: Vec::new(),
-        report: Report::default(),
-        again: Again::Idle,
-    }
 }
