@@ -2,16 +2,20 @@
 //!
 //! Reading order: [`cluster`] (the object), [`status`], [`names`] (children, labels, annotations), [`definition`] (the CRD as it is installed).
 //!
-//! Types only: no client, no runtime. Field documentation becomes `kubectl explain`.
+//! Types only: no client, no runtime. Field documentation becomes `kubectl explain`; the rules that the API server checks stand
+//! beside the fields that they are about, as CEL.
 
 pub mod cluster;
 pub mod condition;
+pub mod config;
 pub mod definition;
 mod image;
 pub mod names;
 mod pod;
 mod policy;
+pub mod quantity;
 mod raft;
+mod rule;
 mod service;
 pub mod status;
 mod storage;
@@ -25,4 +29,6 @@ pub use self::raft::Raft;
 pub use self::service::{Service, ServiceType};
 pub use self::status::DmqMetadataClusterStatus;
 pub use self::storage::{Retention, RetentionPolicy, Storage, StorageRequest};
-pub use self::store::{ExternalPostgres, Postgres, Sidecar, SidecarImage, Sqlite, SslMode, Store};
+pub use self::store::{
+    ExternalPostgres, Postgres, SecretRef, Sidecar, SidecarImage, Sqlite, SslMode, Store, StoreKind,
+};

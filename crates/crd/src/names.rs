@@ -33,6 +33,9 @@ pub mod annotation {
     pub const CONFIG_HASH: &str = "dmq.io/config-hash";
 }
 
+/// Port of the nodes' health and metrics.
+pub const MANAGEMENT_PORT: u16 = 8090;
+
 /// `<name>`: the StatefulSet and the client Service.
 pub fn stateful_set(name: &str) -> String {
     name.to_owned()

@@ -1,20 +1,39 @@
 //! Timing and limits of consensus.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+
+use crate::rule::{Says, rule};
 
 /// Timing and limits of consensus. A change restarts the nodes one by one.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = rules)]
 pub struct Raft {
-    /// A follower that hears nothing for longer campaigns; randomized in [t, 2t). At least three heartbeats.
+    /// A node that hears nothing from the controller for this long, in milliseconds, campaigns; randomized in [t, 2t).
+    /// 30 to 600000, and at least 3 times heartbeatIntervalMs.
+    #[schemars(range(min = 30, max = 600_000))]
     pub election_timeout_ms: i32,
-    /// Interval of the controller's heartbeats.
+    /// Interval of the controller's heartbeats in milliseconds, 10 to 60000.
+    #[schemars(range(min = 10, max = 60_000))]
     pub heartbeat_interval_ms: i32,
-    /// Growth of the log that triggers a snapshot, in MiB.
+    /// A node writes a snapshot when its log has grown by this many MiB; 1 to 1048576.
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub snapshot_megabytes: i32,
-    /// How long a transfer of leadership may take before a roll gives up on it.
+    /// How long a hand-over of leadership may take, in seconds, before the operator goes on without it; 1 to 300.
+    #[schemars(range(min = 1, max = 300))]
     pub transfer_timeout_seconds: i32,
+}
+
+fn rules(schema: &mut Schema) {
+    rule(
+        schema,
+        ".electionTimeoutMs",
+        "self.electionTimeoutMs >= 3 * self.heartbeatIntervalMs",
+        Says::Invalid(
+            "electionTimeoutMs must be at least 3 times heartbeatIntervalMs: a shorter one ends healthy leaders",
+        ),
+    );
 }
 
 impl Default for Raft {

@@ -2,23 +2,71 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-/// The Services `<name>` and `<name>-controller`, and the ports of the nodes.
+use crate::rule::{Says, annotation_syntax, bounded_map, rule};
+
+/// The Services `<name>` (every ready node) and `<name>-controller` (the node that leads), and the ports of the nodes.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = rules)]
 pub struct Service {
-    /// Type of the two client Services.
+    /// Type of the two Services.
     #[serde(rename = "type")]
     pub type_: ServiceType,
-    /// Annotations of the two client Services.
+    /// Annotations of the two Services, for example for a load balancer.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(transform = annotations)]
     pub annotations: BTreeMap<String, String>,
-    /// REST port. Cannot be changed.
+    /// Port of the REST API, 1 to 65535 without 8090 (health and metrics). Cannot be changed.
+    #[schemars(range(min = 1, max = 65_535))]
     pub rest_port: u16,
-    /// Port of the Raft peers. Cannot be changed.
+    /// Port on which the nodes talk to each other, 1 to 65535 without 8090 (health and metrics). Cannot be changed.
+    #[schemars(range(min = 1, max = 65_535))]
     pub raft_port: u16,
+}
+
+fn rules(schema: &mut Schema) {
+    rule(
+        schema,
+        ".raftPort",
+        "self.restPort != self.raftPort",
+        Says::Invalid("restPort and raftPort must differ"),
+    );
+    for (path, expression, message) in [
+        (
+            ".restPort",
+            "self.restPort != 8090",
+            "restPort must not be 8090: the nodes' health and metrics are there",
+        ),
+        (
+            ".raftPort",
+            "self.raftPort != 8090",
+            "raftPort must not be 8090: the nodes' health and metrics are there",
+        ),
+    ] {
+        rule(schema, path, expression, Says::Invalid(message));
+    }
+    for (path, expression, message) in [
+        (
+            ".restPort",
+            "self.restPort == oldSelf.restPort",
+            "restPort cannot be changed: clients and members know it",
+        ),
+        (
+            ".raftPort",
+            "self.raftPort == oldSelf.raftPort",
+            "raftPort cannot be changed: the members reach each other by it",
+        ),
+    ] {
+        rule(schema, path, expression, Says::Forbidden(message));
+    }
+}
+
+fn annotations(schema: &mut Schema) {
+    bounded_map::<32, 4096>(schema);
+    annotation_syntax(schema);
 }
 
 impl Default for Service {
@@ -32,7 +80,8 @@ impl Default for Service {
     }
 }
 
-/// Type of a Service.
+/// Type of a Service: `ClusterIP` an address inside of the Kubernetes cluster, `NodePort` a port of every Kubernetes node,
+/// `LoadBalancer` a load balancer of the cloud provider.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ServiceType {
     /// An address inside of the Kubernetes cluster.

@@ -1,12 +1,13 @@
 //! What the operator reports.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::rule::map_list;
+
 /// What the operator saw last. Written only when something in it differs.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DmqMetadataClusterStatus {
     /// Generation of the spec that this status speaks of.
@@ -68,15 +69,24 @@ pub struct DmqMetadataClusterStatus {
     pub update_revision: Option<String>,
     /// The members, pods without a membership included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into(), "directoryId".into()]))]
+    #[schemars(transform = members)]
     pub members: Vec<Member>,
     /// The single disruptive operation, written before it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// `Ready`, `Available`, `QuorumHealthy`, `UpToDate`, `ProjectionHealthy`, `Paused`; `Reconciling` and `Stalled` only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(transform = conditions)]
     pub conditions: Vec<Condition>,
+}
+
+/// A node that lost its data comes back under the same id as another member, so both make the key.
+fn members(schema: &mut Schema) {
+    map_list(schema, &["id", "directoryId"]);
+}
+
+fn conditions(schema: &mut Schema) {
+    map_list(schema, &["type"]);
 }
 
 /// One word for people.
