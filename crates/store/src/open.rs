@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{PostgresStore, SqliteStore, StateStore, StoreError};
+use crate::{Credentials, PostgresStore, SqliteStore, StateStore, StoreError};
 
 /// File of the embedded store in the node's directory.
 const SQLITE_FILE: &str = "metadata.db";
@@ -13,6 +13,22 @@ const SQLITE_FILE: &str = "metadata.db";
 /// # Errors
 /// `Invalid` if the URL is none of these.
 pub fn open(url: &str, directory: &Path) -> Result<Box<dyn StateStore>, StoreError> {
+    open_as(url, directory, &Credentials::default())
+}
+
+/// [`open`] with what the URL does not say of who we are.
+///
+/// # Errors
+/// `Invalid` if the URL is none of these, or the two contradict each other.
+pub fn open_as(
+    url: &str,
+    directory: &Path,
+    credentials: &Credentials,
+) -> Result<Box<dyn StateStore>, StoreError> {
+    if url.starts_with("sqlite:") && *credentials != Credentials::default() {
+        let rule = "store.user and store.password-file are for 'postgres://...' only";
+        return Err(StoreError::Invalid(format!("store.url is '{url}': {rule}")));
+    }
     if let Some(path) = url.strip_prefix("sqlite:") {
         return Ok(Box::new(SqliteStore::new(sqlite_path(
             path, url, directory,
@@ -27,7 +43,8 @@ pub fn open(url: &str, directory: &Path) -> Result<Box<dyn StateStore>, StoreErr
                 "store.url is '{shown}': it names no server: {rule}"
             )));
         }
-        return Ok(Box::new(PostgresStore::new(url)?));
+        let store = PostgresStore::with_credentials(url, credentials.clone())?;
+        return Ok(Box::new(store));
     }
     Err(StoreError::Invalid(format!(
         "store.url is '{shown}': 'sqlite:', 'sqlite:<path>' or 'postgres://...'"

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connect;
+mod credentials;
 mod error;
 mod inspect;
 mod lock;
@@ -17,6 +18,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use self::connect::Target;
+pub use self::credentials::Credentials;
 use self::error::classify;
 use self::write::Writer;
 use crate::rebuild::chunks;
@@ -67,7 +69,9 @@ struct Session {
 /// # Errors
 /// `Invalid` for a bad URL; `Unavailable` if the server cannot be reached, or refuses.
 pub async fn ensure_database(url: &str) -> Result<(), StoreError> {
-    let connection = Target::parse(url)?.connect_or_create().await?;
+    let connection = Target::parse(url, Credentials::default())?
+        .connect_or_create()
+        .await?;
     connection.close().await.map_err(classify)
 }
 
@@ -82,8 +86,16 @@ impl PostgresStore {
     /// # Errors
     /// `Invalid` if the URL is malformed.
     pub fn new(url: &str) -> Result<Self, StoreError> {
+        Self::with_credentials(url, Credentials::default())
+    }
+
+    /// [`PostgresStore::new`] with a user, or the file of a password, that the URL does not hold.
+    ///
+    /// # Errors
+    /// `Invalid` if the URL is malformed, or says otherwise.
+    pub fn with_credentials(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
         Ok(Self {
-            target: Target::parse(url)?,
+            target: Target::parse(url, credentials)?,
             session: None,
             epoch_seen: 0,
         })

@@ -45,6 +45,15 @@ impl User {
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
     }
 
+    /// Gives a file to this user, and to nobody else.
+    #[cfg(feature = "conformance")]
+    pub(super) fn give_file(self, file: &Path) -> std::io::Result<()> {
+        if let Self::Other { uid, gid } = self {
+            chown(file, Some(uid), Some(gid))?;
+        }
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+    }
+
     /// Lines are `name:password:uid:gid:...`.
     fn find(passwd: &str, name: &str) -> Option<Self> {
         let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();

@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tracing::info;
 
+use super::credentials::Credentials;
 use super::error::{DATABASE_EXISTS, NO_SUCH_DATABASE, classify, sql_state};
 use crate::{StoreError, redact};
 
@@ -40,6 +41,8 @@ pub(super) struct Target {
     options: PgConnectOptions,
     /// Schema of this node in a database that several share; the user's default one if not given.
     schema: Option<String>,
+    /// Where the password comes from, if not from the URL.
+    credentials: Credentials,
     /// The URL without its password.
     shown: String,
 }
@@ -48,7 +51,8 @@ impl Target {
     /// Reads `postgres://[user[:password]@][host][:port]/database[?parameters]`. Beside libpq's
     /// parameters (`host=/dir` for a Unix socket, `sslmode`, `options`, ...) there is `schema`: the
     /// node's own schema, created when missing.
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
+        credentials.check(url)?;
         let (url_plain, schema) = take_schema(url)?;
         let options: PgConnectOptions = url_plain.parse().map_err(|error| {
             StoreError::Invalid(format!("store.url is '{}': {error}", redact(url)))
@@ -58,9 +62,14 @@ impl Target {
             .options(SETTINGS.into_iter().chain(search_path))
             .application_name("dmq-metadata")
             .disable_statement_logging();
+        let options = match &credentials.user {
+            Some(user) => options.username(user),
+            None => options,
+        };
         Ok(Self {
             options,
             schema,
+            credentials,
             shown: redact(url),
         })
     }
@@ -72,7 +81,7 @@ impl Target {
 
     /// Connects; `None` if the database does not exist.
     pub(super) async fn connect(&self) -> Result<Option<PgConnection>, StoreError> {
-        match connect(&self.options).await {
+        match connect(&self.credentials.apply(self.options.clone()).await?).await {
             Ok(connection) => Ok(Some(connection)),
             Err(Trouble::Sql(error)) if sql_state(&error).as_deref() == Some(NO_SUCH_DATABASE) => {
                 Ok(None)
@@ -95,6 +104,7 @@ impl Target {
 
     async fn create_and_connect(&self) -> Result<PgConnection, StoreError> {
         let options = self.options.clone().database(MAINTENANCE_DATABASE);
+        let options = self.credentials.apply(options).await?;
         let connected = connect(&options).await;
         let mut maintenance = connected.map_err(|trouble| trouble.into_error(&self.shown))?;
         self.create_database(&mut maintenance).await?;
@@ -217,7 +227,8 @@ mod tests {
 
     #[test]
     fn an_unparsable_url_is_refused_without_showing_its_password() {
-        let error = Target::parse("postgres://user:secret@host:notaport/d")
+        let url = "postgres://user:secret@host:notaport/d";
+        let error = Target::parse(url, Credentials::default())
             .unwrap_err()
             .to_string();
         assert!(error.contains("store.url is"), "{error}");
