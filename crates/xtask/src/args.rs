@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, ci, fix, image, replay, suite};
+use crate::{bench, check, ci, cluster, crds, fix, image, replay, suite};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -31,10 +31,19 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Prints the custom resource definition, or writes it to manifests/crds.
+    Crds {
+        /// Write the file instead of printing it.
+        #[arg(long)]
+        write: bool,
+    },
     /// The whole-node simulation, or the replay of one of its seeds.
     Sim(replay::Options),
     /// The random walker of the consensus core, or the replay of one of its seeds.
     Walker(replay::Options),
+    /// A real Kubernetes on this machine, with our images on its nodes.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Builds the container images as OCI archives, only where contents changed, and says where they are.
     Images,
     /// Measures a quorum on this machine.
@@ -50,8 +59,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Test(options) => suite::test(&options),
         Command::Ci => ci::ci(),
         Command::Openapi { write } => check::drift::openapi(write),
+        Command::Crds { write } => crds::crds(write),
         Command::Sim(options) => replay::run("sim", &options),
         Command::Walker(options) => replay::run("walker", &options),
+        Command::Cluster(command) => cluster::run(command),
         Command::Images => image::list(),
         Command::Bench(command) => bench::run(command),
     }

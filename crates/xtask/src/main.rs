@@ -10,6 +10,8 @@ mod args;
 mod bench;
 mod check;
 mod ci;
+mod cluster;
+mod crds;
 mod fix;
 mod image;
 mod process;

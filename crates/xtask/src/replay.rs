@@ -21,5 +21,6 @@ pub(crate) fn run(name: &str, options: &Options) -> anyhow::Result<()> {
         suites: vec![name.to_owned()],
         minutes: options.minutes,
         seed: options.seed.clone(),
+        ..suite::Options::default()
     })
 }

@@ -1,6 +1,6 @@
 //! The provider `kind`: the same cluster in Docker containers, for machines where those are at hand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -10,15 +10,19 @@ use super::layout::{Layout, text};
 use super::{Options, Running, binaries, control_plane, images};
 use crate::{apt, process};
 
+/// The file from which `kind` makes a cluster; also says who made it.
+const MARK: &str = "kind.yaml";
+
 /// Creates the cluster unless there is one of this name, and loads the images.
 pub(super) fn up(layout: &Layout, options: &Options) -> anyhow::Result<Running> {
     apt::on_path("kind")
         .context("no `kind` on PATH: https://kind.sigs.k8s.io, or `--provider local`")?;
-    let bin = binaries::provide(&binaries::CLIENTS)?;
     let archives = images::archives(options.kept_images)?;
-    std::fs::create_dir_all(&layout.run)?;
-    let file = layout.run.join("kind.yaml");
+    std::fs::create_dir_all(&layout.run)
+        .with_context(|| format!("cannot make {}", layout.run.display()))?;
+    let file = layout.run.join(MARK);
     control_plane::write_json(&file, &cluster(options.nodes))?;
+    let bin = clients(layout)?;
     let list = process::output(command(&["get", "clusters"].map(str::to_owned)))?;
     if !list.lines().any(|line| line.trim() == layout.name) {
         process::run(command(&create(layout, &file)))?;
@@ -32,6 +36,23 @@ pub(super) fn up(layout: &Layout, options: &Options) -> anyhow::Result<Running> 
     })
 }
 
+/// A folder with `kubectl` and `helm`: those of the machine, built if it has none.
+fn clients(layout: &Layout) -> anyhow::Result<PathBuf> {
+    let bin = layout.run.join("bin");
+    std::fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
+    for name in binaries::CLIENTS {
+        let folder = match apt::on_path(name) {
+            Some(folder) => folder,
+            None => binaries::provide(&[name])?,
+        };
+        let link = bin.join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(folder.join(name), link)?;
+        }
+    }
+    Ok(bin)
+}
+
 /// Deletes the cluster.
 pub(super) fn down(layout: &Layout) -> anyhow::Result<()> {
     process::run(command(&delete(layout)))?;
@@ -41,7 +62,7 @@ pub(super) fn down(layout: &Layout) -> anyhow::Result<()> {
 
 /// `true` if this cluster was made by `kind`.
 pub(super) fn made(layout: &Layout) -> bool {
-    layout.run.join("kind.yaml").exists()
+    layout.run.join(MARK).exists()
 }
 
 fn command(arguments: &[String]) -> Command {

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 use super::layout::{Layout, Node};
-use super::parts::Starter;
+use super::parts::{Starter, Surroundings};
 use super::{
     Options, Running, binaries, config, control_plane, down, images, machine, namespace, node,
     parts, ready, serve, wait,
@@ -67,7 +68,7 @@ fn start(
         .map(|number| layout.node(number))
         .collect();
     control_plane::prepare(layout, &nodes)?;
-    let mut starter = Starter::new(layout, &running.bin);
+    let mut starter = Starter::new(Surroundings::new(layout, &running.bin));
     let control = namespace::open(&mut starter, None, namespace::CONTROL.to_owned())?;
     namespace::script(&starter, control, &namespace::control_script())?;
     control_plane::start_first(&mut starter, layout, control)?;
@@ -77,23 +78,44 @@ fn start(
         let holder = node::prepare(&mut starter, layout, &nodes, node, control)?;
         holders.push((node.clone(), holder));
     }
-    wait_for_certificate(&mut starter, layout)?;
-    for (node, holder) in &holders {
-        node::join(&mut starter, layout, node, *holder)?;
+    let surroundings = starter.surroundings.clone();
+    thread::scope(|scope| {
+        let loading = scope.spawn(|| images::load(&surroundings, &holders, archives));
+        let made = make_kubernetes(&mut starter, layout, &holders, control, running);
+        if made.is_err() {
+            // What still loads would otherwise wait for a node that never comes.
+            down::stop(layout)?;
+        }
+        made?;
+        say_time(&format!("{} nodes", options.nodes), begun);
+        let loaded = loading.join();
+        loaded.map_err(|_| anyhow!("loading images panicked"))??;
+        say_time(&format!("{} images on every node", archives.len()), begun);
+        anyhow::Ok(())
+    })?;
+    let state = json!({"nodes": options.nodes, "parts": starter.names()});
+    control_plane::write_json(&layout.state_file(), &state)
+}
+
+/// From a starting API server and prepared nodes to a cluster that takes pods.
+fn make_kubernetes(
+    starter: &mut Starter,
+    layout: &Layout,
+    holders: &[(Node, u32)],
+    control: u32,
+    running: &Running,
+) -> anyhow::Result<()> {
+    wait_for_certificate(starter, layout)?;
+    for (node, holder) in holders {
+        node::join(starter, layout, node, *holder)?;
     }
     let kubectl = Kubectl::of(running);
-    wait_for_api(&mut starter, &kubectl, control)?;
-    say_time("API server", begun);
-    control_plane::start_rest(&mut starter, layout, control)?;
+    wait_for_api(starter, &kubectl, control)?;
+    control_plane::start_rest(starter, layout, control)?;
     for object in config::first_objects() {
         kubectl.create(object.collection, &object.body)?;
     }
-    images::load(&starter, &holders, archives)?;
-    say_time(&format!("{} images on every node", archives.len()), begun);
-    wait_for_all(&mut starter, &kubectl, control, options.nodes)?;
-    say_time(&format!("{} nodes", options.nodes), begun);
-    let state = json!({"nodes": options.nodes, "parts": starter.names()});
-    control_plane::write_json(&layout.state_file(), &state)
+    wait_for_all(starter, &kubectl, control, holders.len())
 }
 
 fn say_time(what: &str, begun: Instant) {
@@ -122,7 +144,7 @@ fn wait_for_all(
     starter: &mut Starter,
     kubectl: &Kubectl,
     control: u32,
-    nodes: u8,
+    nodes: usize,
 ) -> anyhow::Result<()> {
     wait::until("the nodes", wait::LIMIT, || {
         starter.check()?;
@@ -173,7 +195,7 @@ fn reuse(
         layout.name
     );
     say(&format!("cluster `{}` is running", layout.name));
-    let starter = Starter::new(layout, &running.bin);
+    let surroundings = Surroundings::new(layout, &running.bin);
     let holders: Option<Vec<(Node, u32)>> = (1..=options.nodes)
         .map(|number| {
             let node = layout.node(number);
@@ -181,5 +203,9 @@ fn reuse(
             Some((node, holder))
         })
         .collect();
-    images::load(&starter, &holders.context("a node has ended")?, archives)
+    images::load(
+        &surroundings,
+        &holders.context("a node has ended")?,
+        archives,
+    )
 }

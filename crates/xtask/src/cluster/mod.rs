@@ -50,9 +50,10 @@ pub(crate) struct Options {
     /// Nodes that take pods, one in each of the zones a, b and c.
     #[arg(long, default_value_t = MOST_NODES, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_NODES)))]
     pub(crate) nodes: u8,
-    /// Processes of this machine (Linux, root), or containers of Docker through `kind`.
-    #[arg(long, value_enum, default_value_t = Provider::Local)]
-    pub(crate) provider: Provider,
+    /// Processes of this machine (Linux, root), or containers of Docker through `kind`. Without it: `local` for root, `kind` for
+    /// others where it is installed.
+    #[arg(long, value_enum)]
+    pub(crate) provider: Option<Provider>,
     /// Tells several clusters of one machine apart.
     #[arg(long, default_value = DEFAULT_NAME)]
     pub(crate) name: String,
@@ -71,6 +72,22 @@ pub(crate) enum Provider {
     Local,
     /// Containers of Docker, made by `kind`.
     Kind,
+}
+
+impl Provider {
+    /// What suits this user and machine. Where neither does, the first says why.
+    fn choose(root: bool, has_kind: bool) -> Self {
+        if !root && has_kind {
+            Self::Kind
+        } else {
+            Self::Local
+        }
+    }
+
+    fn of_this_machine() -> Self {
+        let root = rustix::process::geteuid().is_root();
+        Self::choose(root, crate::apt::on_path("kind").is_some())
+    }
 }
 
 /// A cluster that is ready.
@@ -102,7 +119,13 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
 /// Starts the cluster or finds it running; ready for pods on return.
 pub(crate) fn up(options: &Options) -> anyhow::Result<Running> {
     let layout = Layout::of(&options.name)?;
-    match options.provider {
+    let provider = options.provider.unwrap_or_else(Provider::of_this_machine);
+    anyhow::ensure!(
+        !layout.run.exists() || kind::made(&layout) == (provider == Provider::Kind),
+        "cluster `{0}` was made by another provider: `cargo xtask cluster down --name {0}` first",
+        options.name
+    );
+    match provider {
         Provider::Local => local::up(&layout, options),
         Provider::Kind => kind::up(&layout, options),
     }
@@ -122,4 +145,21 @@ pub(crate) fn down(name: &str) -> anyhow::Result<()> {
         say(&format!("there is no cluster `{name}`"));
     }
     Ok(())
+}
+
+/// The folder of the `helm` that the charts are tested with, built if it is missing.
+pub(crate) fn helm() -> anyhow::Result<PathBuf> {
+    binaries::provide(&["helm"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_needs_no_docker_and_others_need_kind() {
+        assert_eq!(Provider::choose(true, true), Provider::Local);
+        assert_eq!(Provider::choose(false, true), Provider::Kind);
+        assert_eq!(Provider::choose(false, false), Provider::Local);
+    }
 }

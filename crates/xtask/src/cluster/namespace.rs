@@ -51,7 +51,8 @@ pub(super) fn open(
 
 /// Runs a script inside of the namespaces that `pid` holds.
 pub(super) fn script(starter: &Starter, pid: u32, lines: &str) -> anyhow::Result<()> {
-    crate::process::output(starter.inside(pid, &["sh", "-ec", lines])).map(drop)
+    let command = starter.surroundings.inside(pid, &["sh", "-ec", lines]);
+    crate::process::output(command).map(drop)
 }
 
 /// The control plane's network: a bridge that the nodes are plugged into.

@@ -37,44 +37,23 @@ impl Part {
     }
 }
 
-/// Starts the parts of one cluster and notices when one ends.
-#[derive(Debug)]
-pub(super) struct Starter {
+/// How a command becomes one of a cluster: its environment, and the way into a namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
     layout: Layout,
     /// The folder of Kubernetes' programs.
     bin: PathBuf,
-    children: Vec<(String, Child)>,
 }
 
-impl Starter {
+impl Surroundings {
     pub(super) fn new(layout: &Layout, bin: &Path) -> Self {
         Self {
             layout: layout.clone(),
             bin: bin.to_path_buf(),
-            children: Vec::new(),
         }
     }
 
-    /// Starts `part` in a session of its own, inside of the namespaces of process `inside` if one is given.
-    /// Returns its process id.
-    pub(super) fn start(&mut self, inside: Option<u32>, part: &Part) -> anyhow::Result<u32> {
-        let path = self.layout.log(&part.name);
-        let log = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let mut command = self.command("setsid", inside, &part.words);
-        command
-            .env(PART, &part.name)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", part.name))?;
-        let pid = child.id();
-        self.children.push((part.name.clone(), child));
-        Ok(pid)
-    }
-
-    /// A command of this cluster with its environment, to be run to its end.
+    /// A command in the namespaces that process `pid` holds, to be run to its end.
     pub(super) fn inside(&self, pid: u32, words: &[&str]) -> Command {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         self.command("env", Some(pid), &words)
@@ -94,6 +73,41 @@ impl Starter {
             .env(CLUSTER, &self.layout.run);
         command
     }
+}
+
+/// Starts the parts of one cluster and notices when one ends.
+#[derive(Debug)]
+pub(super) struct Starter {
+    pub(super) surroundings: Surroundings,
+    children: Vec<(String, Child)>,
+}
+
+impl Starter {
+    pub(super) fn new(surroundings: Surroundings) -> Self {
+        Self {
+            surroundings,
+            children: Vec::new(),
+        }
+    }
+
+    /// Starts `part` in a session of its own, inside of the namespaces of process `inside` if one is given.
+    /// Returns its process id.
+    pub(super) fn start(&mut self, inside: Option<u32>, part: &Part) -> anyhow::Result<u32> {
+        let path = self.surroundings.layout.log(&part.name);
+        let log = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mut command = self.surroundings.command("setsid", inside, &part.words);
+        command
+            .env(PART, &part.name)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", part.name))?;
+        let pid = child.id();
+        self.children.push((part.name.clone(), child));
+        Ok(pid)
+    }
 
     /// The names of all parts so far.
     pub(super) fn names(&self) -> Vec<&str> {
@@ -107,7 +121,7 @@ impl Starter {
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         for (name, child) in &mut self.children {
             if let Some(status) = child.try_wait()? {
-                let log = self.layout.log(name);
+                let log = self.surroundings.layout.log(name);
                 bail!(
                     "{name} ended ({status}); its log {} ends with:\n{}",
                     log.display(),

@@ -24,10 +24,10 @@ pub(super) fn api(kubectl: &Kubectl) -> bool {
 }
 
 /// `true` if this many nodes take pods.
-pub(super) fn nodes(kubectl: &Kubectl, count: u8) -> bool {
+pub(super) fn nodes(kubectl: &Kubectl, count: usize) -> bool {
     kubectl
         .get("/api/v1/nodes")
-        .is_ok_and(|list| ready_nodes(&list) == usize::from(count))
+        .is_ok_and(|list| ready_nodes(&list) == count)
 }
 
 fn ready_nodes(list: &Value) -> usize {

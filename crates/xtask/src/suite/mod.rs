@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 
+use crate::cluster::Provider;
 use crate::process::say;
 use crate::workspace::in_ci;
 
@@ -26,21 +27,32 @@ pub(crate) struct Options {
     /// Replay exactly this seed in the suites that draw seeds.
     #[arg(long)]
     pub(crate) seed: Option<String>,
+    /// What the cluster of the suites that need one is made of, instead of what suits this machine.
+    #[arg(long, value_enum)]
+    pub(crate) provider: Option<Provider>,
 }
 
 /// Runs the chosen suites. Fails if a test failed, or, with `CI=true`, if a suite did not run.
 pub(crate) fn test(options: &Options) -> anyhow::Result<()> {
     let suites = table::chosen(&options.suites)?;
     let tests = build::build(&suites)?;
+    let mut means = means::Means::new(options.provider);
     let mut outcomes = Vec::new();
     for suite in suites {
         say(&format!("\n== {}: {}", suite.name, suite.about));
-        let outcome = match means::provide(suite) {
+        if !run::has_tests(suite, &tests) {
+            let why = "it has no test yet".to_owned();
+            outcomes.push(report::Outcome::not_run(suite.name, why));
+            continue;
+        }
+        let outcome = match means.provide(suite) {
             Ok(environment) => run::run(suite, &tests, &environment, options)?,
             Err(why) => report::Outcome::not_run(suite.name, format!("{why:#}")),
         };
         outcomes.push(outcome);
     }
+    // The end of a cluster belongs before the table, which is what one looks at last.
+    drop(means);
     report::print(&outcomes);
     conclude(&outcomes)
 }

@@ -12,6 +12,14 @@ use super::{Options, search_time};
 use crate::process::{self, End};
 use crate::workspace::{TEST_PROFILE, cargo};
 
+/// The suite that `cargo` runs by itself, without programs of ours.
+const DOC: &str = "doc";
+
+/// `true` if there is anything to run, which is worth knowing before its means are provided.
+pub(super) fn has_tests(suite: &Suite, programs: &[TestProgram]) -> bool {
+    suite.name == DOC || programs.iter().any(|program| program.suite == suite.name)
+}
+
 /// A suite whose programs still run at this point has hung; what is left of the time goes to each in turn.
 pub(super) fn run(
     suite: &Suite,
@@ -24,7 +32,7 @@ pub(super) fn run(
         .filter(|program| program.suite == suite.name)
         .collect();
     let search = search_time(suite, options);
-    let commands: Vec<(String, Command)> = if suite.name == "doc" {
+    let commands: Vec<(String, Command)> = if suite.name == DOC {
         vec![("doc tests".to_owned(), doc_tests())]
     } else {
         let share = search / u32::try_from(mine.len().max(1))?;
@@ -32,12 +40,6 @@ pub(super) fn run(
             .map(|program| (name(program), command(suite, program, share, options)))
             .collect()
     };
-    if commands.is_empty() {
-        return Ok(Outcome::not_run(
-            suite.name,
-            "it has no test yet".to_owned(),
-        ));
-    }
     execute(suite, commands, environment, suite.hung_after(search))
 }
 
@@ -88,10 +90,11 @@ fn command(suite: &Suite, program: &TestProgram, share: Duration, options: &Opti
     if let Some(threads) = suite.threads {
         command.arg(format!("--test-threads={threads}"));
     }
+    if suite.shows {
+        command.arg("--nocapture");
+    }
     if suite.searches {
         command.env("DMQ_TEST_SECONDS", share.as_secs().max(1).to_string());
-        // What a search found and how far it came is worth reading even when it passed.
-        command.arg("--nocapture");
         if let Some(seed) = &options.seed {
             command.env("DMQ_TEST_SEED", seed);
         }

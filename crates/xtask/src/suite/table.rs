@@ -13,6 +13,12 @@ pub(super) enum Need {
     Server,
     /// `curl`, for the lines of the README.
     Curl,
+    /// `helm` of the version that the charts are tested with.
+    Helm,
+    /// Our images as archives, and what builds and runs them.
+    Images,
+    /// A cluster of three nodes with our images, `kubectl` and `helm`; one for all suites.
+    Kubernetes,
 }
 
 /// One row of the table.
@@ -26,6 +32,8 @@ pub(super) struct Suite {
     pub(super) share: Duration,
     /// It draws seeds until its time is over, so that `--minutes` and `--seed` mean something to it.
     pub(super) searches: bool,
+    /// What its tests print is worth reading even when they pass: figures, how far a search came.
+    pub(super) shows: bool,
     /// Tests of one executable that run at the same time; `None` leaves it to the test runner.
     pub(super) threads: Option<usize>,
 }
@@ -41,15 +49,16 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// In the order in which they run: the cheap and telling ones first. The shares add up to about fifteen minutes,
-/// which leaves most of CI's ninety to a cold build on two cores.
-pub(super) const SUITES: [Suite; 8] = [
+/// In the order in which they run: the cheap and telling ones first. The shares add up to about half an hour; a cold build of
+/// everything on two cores (the programs of Kubernetes alone take 11 minutes) needs the other hour of CI's ninety minutes.
+pub(super) const SUITES: [Suite; 12] = [
     Suite {
         name: "unit",
         about: "every crate by itself: library tests, scenario scripts, crash tests of the log",
         needs: &[],
         share: seconds(120),
         searches: false,
+        shows: false,
         threads: None,
     },
     Suite {
@@ -58,6 +67,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[],
         share: seconds(60),
         searches: false,
+        shows: false,
         threads: None,
     },
     Suite {
@@ -66,6 +76,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[],
         share: seconds(60),
         searches: true,
+        shows: true,
         threads: None,
     },
     Suite {
@@ -74,6 +85,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[],
         share: seconds(120),
         searches: true,
+        shows: true,
         threads: None,
     },
     Suite {
@@ -82,6 +94,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[Need::Postgres],
         share: seconds(90),
         searches: false,
+        shows: false,
         threads: None,
     },
     Suite {
@@ -90,6 +103,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[Need::Server],
         share: seconds(90),
         searches: false,
+        shows: false,
         threads: Some(2),
     },
     Suite {
@@ -98,6 +112,7 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[Need::Server, Need::Postgres],
         share: seconds(300),
         searches: false,
+        shows: false,
         // Three processes a test on two cores: more at once only makes every one of them slow.
         threads: Some(1),
     },
@@ -107,6 +122,44 @@ pub(super) const SUITES: [Suite; 8] = [
         needs: &[Need::Server, Need::Curl],
         share: seconds(60),
         searches: false,
+        shows: false,
+        threads: Some(1),
+    },
+    Suite {
+        name: "chart",
+        about: "what the Helm charts render, and that Helm itself finds no fault",
+        needs: &[Need::Helm],
+        share: seconds(60),
+        searches: false,
+        shows: false,
+        threads: None,
+    },
+    Suite {
+        name: "image",
+        about: "the images: what is in them, the Dockerfile, PostgreSQL as the sidecar runs it",
+        needs: &[Need::Images],
+        share: seconds(90),
+        searches: false,
+        shows: false,
+        threads: Some(1),
+    },
+    Suite {
+        name: "kube",
+        about: "a real API server: the resource definition, its rules and columns, who owns which field, who leads",
+        needs: &[Need::Kubernetes],
+        share: seconds(180),
+        searches: false,
+        shows: true,
+        // The definition is one for the whole cluster.
+        threads: Some(1),
+    },
+    Suite {
+        name: "e2e",
+        about: "quorums on a real Kubernetes of three nodes: install, elections, rollouts, drains, bad input",
+        needs: &[Need::Kubernetes],
+        share: seconds(720),
+        searches: false,
+        shows: true,
         threads: Some(1),
     },
 ];
