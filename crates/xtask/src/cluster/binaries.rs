@@ -1,5 +1,6 @@
 //! The programs of Kubernetes, built once from the modules that `tests/cluster/go.mod` names, and kept.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
+use super::layout;
 use crate::{apt, process, workspace};
 
 /// A program and the package that it is built from.
@@ -54,10 +56,7 @@ fn folder() -> anyhow::Result<PathBuf> {
     let sums = module().join("go.sum");
     let bytes = fs::read(&sums).with_context(|| format!("cannot read {}", sums.display()))?;
     let digest = Sha256::digest(&bytes);
-    let key: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let key = layout::hex(&digest[..8]);
     Ok(workspace::cache()?.join("cluster").join(key))
 }
 
@@ -117,7 +116,7 @@ fn link_flags(modules: &str) -> String {
     ];
     for (module, variable) in variables {
         if let Some(version) = version_of(modules, module) {
-            flags.push_str(&format!(" -X {variable}={version}"));
+            let _ = write!(flags, " -X {variable}={version}");
         }
     }
     flags

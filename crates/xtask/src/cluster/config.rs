@@ -11,7 +11,7 @@ pub(super) struct Account {
     group: &'static str,
 }
 
-/// The accounts of a cluster. A person at the keyboard and CoreDNS are administrators.
+/// The accounts of a cluster. A person at the keyboard and the name server are administrators.
 pub(super) fn accounts(nodes: &[Node]) -> Vec<Account> {
     let account = |component: &str, user: &str, group: &'static str| Account {
         component: component.to_owned(),

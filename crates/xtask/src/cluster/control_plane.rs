@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::config;
-use super::layout::{Layout, Node, text};
+use super::layout::{Layout, Node, hex, text};
 use super::parts::{Part, Starter};
 
 /// Writes the folders, keys, tokens and kubeconfigs that everything else uses.
@@ -72,7 +72,7 @@ fn secret() -> anyhow::Result<String> {
     use std::io::Read as _;
     let mut bytes = [0_u8; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// Writes a file that only its owner can read.

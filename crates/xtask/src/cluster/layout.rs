@@ -1,5 +1,6 @@
 //! Where everything of one cluster lies: folders, addresses, names. Pure, so that every part agrees without asking.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
@@ -147,6 +148,14 @@ impl Node {
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// Bytes as hexadecimal text.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Text of a path; the folders of a cluster are made from names that are text.

@@ -41,7 +41,7 @@ pub(super) fn open(
     let words = ["-n", "-m", "--propagation", "private", "sleep", "infinity"].map(str::to_owned);
     let pid = starter.start(inside, &Part::new(part, "unshare", &words))?;
     let name = format!("/proc/{pid}/comm");
-    wait::until("a namespace", Duration::from_secs(60), || {
+    wait::until("a namespace", Duration::from_mins(1), || {
         starter.check()?;
         // The program changes once the namespaces are made.
         Ok(fs::read_to_string(&name).is_ok_and(|program| program.trim() == "sleep"))

@@ -82,10 +82,10 @@ fn ask() -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// No error code, and at least one record.
+/// No error code (the lowest four bits), and at least one record.
 fn has_answer(message: &[u8]) -> bool {
     matches!(message, [0x44, 0x4d, _, flags, _, _, high, low, ..]
-        if flags & 0x0f == 0 && (*high, *low) != (0, 0))
+        if flags.trailing_zeros() >= 4 && (*high, *low) != (0, 0))
 }
 
 #[cfg(test)]

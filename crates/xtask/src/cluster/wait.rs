@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 /// How long anything may take; generous, since two processors may be shared by many.
-pub(super) const LIMIT: Duration = Duration::from_secs(300);
+pub(super) const LIMIT: Duration = Duration::from_mins(5);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
