@@ -1,8 +1,8 @@
 //! `fix`: writes what `lint` only reports.
 
 use crate::check::{self, Component};
-use crate::process;
 use crate::workspace::cargo;
+use crate::{crds, process};
 
 /// Format, clippy's own suggestions, and the generated files.
 pub(crate) fn fix() -> anyhow::Result<()> {
@@ -19,5 +19,6 @@ pub(crate) fn fix() -> anyhow::Result<()> {
     if Component::Rustfmt.is_here() {
         process::run(cargo(&["fmt", "--all"]))?;
     }
-    check::drift::openapi(true)
+    check::drift::openapi(true)?;
+    crds::crds(true)
 }

@@ -1,21 +1,28 @@
-//! Generated files against what generates them now: the `OpenAPI` document.
+//! Generated files against what generates them now: the `OpenAPI` document and the custom resource definition.
 
 use std::process::Command;
 
-use super::Verdict;
-use crate::process;
+use super::{Verdict, verdict};
 use crate::workspace::{TEST_PROFILE, build_server, root};
+use crate::{crds, process};
 
 const DOCUMENT: &str = "manifests/openapi.json";
 
 pub(super) fn check() -> anyhow::Result<Verdict> {
-    let committed = std::fs::read_to_string(root().join(DOCUMENT)).unwrap_or_default();
-    if committed == generate()? {
-        return Ok(Verdict::Passed);
-    }
-    Ok(Verdict::Failed(format!(
-        "{DOCUMENT} is not what `dmq-metadata openapi` prints: `cargo xtask openapi --write`"
-    )))
+    let generated = [
+        (DOCUMENT, generate()?, "openapi"),
+        (crds::FILE, crds::generate()?, "crds"),
+    ];
+    let findings: Vec<String> = generated
+        .into_iter()
+        .filter(|(file, now, _)| {
+            std::fs::read_to_string(root().join(file)).unwrap_or_default() != *now
+        })
+        .map(|(file, _, command)| {
+            format!("{file} is not what is generated now: `cargo xtask {command} --write`")
+        })
+        .collect();
+    Ok(verdict(&findings))
 }
 
 /// Prints the document, or writes the committed copy.
