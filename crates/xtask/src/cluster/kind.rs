@@ -24,9 +24,12 @@ pub(super) fn up(layout: &Layout, options: &Options) -> anyhow::Result<Running> 
     control_plane::write_json(&file, &cluster(options.nodes))?;
     let bin = clients(layout)?;
     let list = process::output(command(&["get", "clusters"].map(str::to_owned)))?;
-    if !list.lines().any(|line| line.trim() == layout.name) {
-        process::run(command(&create(layout, &file)))?;
-    }
+    let exists = list.lines().any(|line| line.trim() == layout.name);
+    process::run(command(&if exists {
+        export(layout)
+    } else {
+        create(layout, &file)
+    }))?;
     for archive in archives.iter().filter(|archive| !images::is_pause(archive)) {
         process::run(command(&load(layout, &archive.path)))?;
     }
@@ -91,6 +94,15 @@ fn create(layout: &Layout, file: &Path) -> Vec<String> {
     words
 }
 
+/// Writes the kubeconfig of a cluster that exists.
+fn export(layout: &Layout) -> Vec<String> {
+    let config = text(&layout.kubeconfig());
+    let words = ["export", "kubeconfig", "--name", &layout.name];
+    let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+    words.extend(["--kubeconfig".to_owned(), config]);
+    words
+}
+
 fn load(layout: &Layout, archive: &Path) -> Vec<String> {
     let words = ["load", "image-archive", "--name", &layout.name];
     let mut words: Vec<String> = words.map(str::to_owned).to_vec();
@@ -134,6 +146,10 @@ mod tests {
         assert_eq!(
             create(&layout, Path::new("/c/dmq/kind.yaml")).join(" "),
             "create cluster --wait 5m --name dmq --config /c/dmq/kind.yaml --kubeconfig /c/dmq/kubeconfig"
+        );
+        assert_eq!(
+            export(&layout).join(" "),
+            "export kubeconfig --name dmq --kubeconfig /c/dmq/kubeconfig"
         );
         assert_eq!(
             load(&layout, Path::new("/i/a.tar")).join(" "),
