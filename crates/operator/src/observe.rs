@@ -1,0 +1,175 @@
+//! Looks at one quorum: live reads only, side by side, never a cache.
+//!
+//! Reading order: [`observe`], `reads` (Kubernetes), `members` (the nodes), `pods` and `problem` (what is kept of it).
+
+pub mod children;
+pub mod members;
+mod pods;
+mod problem;
+mod reads;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dmq_crd::{DmqMetadataCluster, names};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+pub use self::children::{Children, Fingerprint, instance};
+use self::members::{Target, Views};
+pub use self::pods::pods as live_pods;
+use self::reads::{FirstReads, Reader};
+use crate::act::stateful_set;
+use crate::context::Context;
+use crate::desired::{self, Desired};
+use crate::error::Error;
+use crate::key::Key;
+use crate::nodes;
+use crate::observed::{Latch, Observed, Pod};
+use crate::plan;
+use crate::streams::Followed;
+
+/// What was seen, for the planner and for what carries its plan out.
+#[derive(Debug)]
+pub struct Seen {
+    /// For planner and status.
+    pub observed: Observed,
+    /// The live children.
+    pub children: Children,
+    /// The token of admin routes, if there is one.
+    pub token: Option<String>,
+    /// REST address of each pod's node, by ordinal.
+    pub urls: BTreeMap<i32, String>,
+}
+
+impl Seen {
+    /// Name of the DMQ cluster: what was latched, else what the spec asks for.
+    pub fn cluster_id(&self) -> String {
+        match &self.observed.identity {
+            Latch::Set(identity) => identity.cluster_id.clone(),
+            Latch::Absent | Latch::Unreadable(_) => desired::cluster_id(&self.observed.cluster),
+        }
+    }
+
+    /// The pods whose nodes are to be followed.
+    pub fn followed(&self) -> Vec<Followed> {
+        let pods = self.observed.pods.iter();
+        pods.filter_map(|(ordinal, pod)| {
+            Some(Followed {
+                pod_uid: pod.uid.clone(),
+                url: self.urls.get(ordinal)?.clone(),
+            })
+        })
+        .collect()
+    }
+}
+
+/// Looks at the object with this key and all that belongs to it; `None` if there is no such object.
+pub async fn observe(context: &Context, key: &Key) -> Result<Option<Seen>, Error> {
+    let reader = Reader::new(&context.client, key);
+    let Some(first) = reader.first().await? else {
+        return Ok(None);
+    };
+    let uid = first.cluster.uid().unwrap_or_default();
+    let (mut seen, targets) = seen(first, context);
+    let may_restart = may_restart(&seen.observed);
+    let cluster = Arc::clone(&seen.observed.cluster);
+    let cluster_id = seen.cluster_id();
+    let wanted = Desired::new(&cluster, &context.settings, &cluster_id).children();
+    let (views, children, claims, missing) = tokio::join!(
+        members::ask(&context.nodes, &targets, may_restart),
+        reader.with_unlisted(seen.children, &wanted),
+        reader.with_classes(seen.observed.claims),
+        reader.missing_secrets(&cluster.spec),
+    );
+    let Views { members, leader } = views;
+    seen.children = children?;
+    seen.observed.claims = claims;
+    seen.observed.missing = missing?;
+    seen.observed.members = members;
+    seen.observed.leader = leader;
+    seen.observed.conflicts = seen.children.conflicts(&key.name, &uid);
+    mark_applied(&mut seen, &cluster_id);
+    Ok(Some(seen))
+}
+
+/// What the first round of reads shows, and the nodes that can be asked.
+fn seen(first: FirstReads, context: &Context) -> (Seen, Vec<Target>) {
+    let cluster = Arc::new(first.cluster);
+    let port = cluster.spec.service.rest_port;
+    let owner = first.stateful_set.as_ref().and_then(ResourceExt::uid);
+    let pods = owner.map_or_else(BTreeMap::new, |uid| pods::pods(&first.pods, &uid));
+    let urls: BTreeMap<i32, String> = pods
+        .iter()
+        .filter_map(|(ordinal, pod)| Some((*ordinal, url_of(pod, port)?)))
+        .collect();
+    let targets = urls.iter().map(|(&ordinal, url)| Target {
+        ordinal,
+        url: url.clone(),
+    });
+    let targets = targets.collect();
+    let name = cluster.name_any();
+    let observed = Observed {
+        settings: Arc::clone(&context.settings),
+        now: Timestamp::now(),
+        identity: desired::parse_identity(first.identity.as_ref()),
+        voters: desired::parse_voters(first.voters.as_ref()),
+        token: first.token.is_some(),
+        stateful_set: first.stateful_set.as_ref().map(pods::stateful_set),
+        claims: pods::claims(&first.claims, &name),
+        pods,
+        invalid: desired::invalid(&cluster, &context.settings),
+        conflicts: Vec::new(),
+        missing: Vec::new(),
+        members: BTreeMap::new(),
+        leader: None,
+        cluster,
+    };
+    let seen = Seen {
+        observed,
+        children: first.children,
+        token: first.token,
+        urls,
+    };
+    (seen, targets)
+}
+
+fn url_of(pod: &Pod, port: u16) -> Option<String> {
+    nodes::url(pod.ip.as_deref()?, port)
+}
+
+/// Whether a plan may want to stop a member: some pod is not as it should be, or such a step is under way.
+fn may_restart(observed: &Observed) -> bool {
+    let Some(set) = &observed.stateful_set else {
+        return false;
+    };
+    let target = set.target_revision();
+    let outdated = |pod: &Pod| pod.revision.as_deref() != target;
+    let operation = |cluster: &DmqMetadataCluster| {
+        let status = cluster.status.as_ref();
+        status.is_some_and(|status| status.operation.is_some())
+    };
+    operation(&observed.cluster) || observed.pods.values().any(outdated)
+}
+
+/// Notes whether the StatefulSet is what would be applied now.
+fn mark_applied(seen: &mut Seen, cluster_id: &str) {
+    let replicas = plan::replicas(&seen.observed);
+    let observed = &seen.observed;
+    let Some(sizes) = observed
+        .stateful_set
+        .as_ref()
+        .map(|set| set.claim_sizes.clone())
+    else {
+        return;
+    };
+    let desired = Desired::new(&observed.cluster, &observed.settings, cluster_id);
+    let document = stateful_set::document(&desired, replicas, &sizes);
+    let name = names::stateful_set(&observed.cluster.name_any());
+    let live = seen.children.get("StatefulSet", &name);
+    let applied = live.is_some_and(|live| stateful_set::mark(live) == Some(&document.mark));
+    if let Some(set) = &mut seen.observed.stateful_set {
+        set.applied = applied;
+    }
+}
