@@ -36,14 +36,23 @@ pub(super) const CLIENTS: [&str; 2] = ["kubectl", "helm"];
 /// The folder that holds the named programs, after building those that are missing.
 pub(super) fn provide(wanted: &[&str]) -> anyhow::Result<PathBuf> {
     let folder = folder()?;
-    let missing: Vec<Program> = ALL
-        .into_iter()
-        .filter(|(name, _)| wanted.contains(name) && !folder.join(name).is_file())
-        .collect();
+    if missing(wanted, &folder).is_empty() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // Another process may be building the same; then there is nothing left to do.
+    let turn = fs::File::open(&folder)?;
+    turn.lock()?;
+    let missing = missing(wanted, &folder);
     if !missing.is_empty() {
         build(&missing, &folder)?;
     }
     Ok(folder)
+}
+
+fn missing(wanted: &[&str], folder: &Path) -> Vec<Program> {
+    let absent = |name: &str| wanted.contains(&name) && !folder.join(name).is_file();
+    ALL.into_iter().filter(|(name, _)| absent(name)).collect()
 }
 
 /// All programs of a local cluster.
