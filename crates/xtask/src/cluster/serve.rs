@@ -43,7 +43,8 @@ pub(super) fn start(
     bin: &Path,
     owner: Option<u32>,
 ) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("this program's own path")?;
+    // Not by its path: a build may have put another file there since this program was started.
+    let program = format!("/proc/{}/exe", std::process::id());
     let mut words = ["cluster", "serve", "--name", &layout.name, "--bin"]
         .map(str::to_owned)
         .to_vec();
@@ -51,7 +52,7 @@ pub(super) fn start(
     if let Some(owner) = owner {
         words.extend(["--owner".to_owned(), owner.to_string()]);
     }
-    starter.start(None, &Part::new(PART, &text(&program), &words))?;
+    starter.start(None, &Part::new(PART, &program, &words))?;
     wait::until("the forwarded port", wait::LIMIT, || {
         starter.check()?;
         Ok(layout.port_file().exists())
