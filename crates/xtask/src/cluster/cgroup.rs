@@ -116,3 +116,40 @@ fn hierarchies() -> Vec<PathBuf> {
         .filter(|root| root.join("cgroup.procs").exists())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A parent with these files, and a group in it that has the same files empty.
+    fn groups(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let parent = tempfile::tempdir().unwrap();
+        let group = parent.path().join("group");
+        fs::create_dir(&group).unwrap();
+        for (name, content) in files {
+            fs::write(parent.path().join(name), content).unwrap();
+            fs::write(group.join(name), "\n").unwrap();
+        }
+        (parent, group)
+    }
+
+    #[test]
+    fn a_group_of_version_1_gets_the_processors_and_memory_of_its_parent() {
+        let (parent, group) = groups(&[("cpuset.cpus", "0-1\n"), ("cpuset.mems", "0\n")]);
+        hand_down(parent.path(), &group).unwrap();
+        assert_eq!(
+            fs::read_to_string(group.join("cpuset.cpus")).unwrap(),
+            "0-1"
+        );
+        assert_eq!(fs::read_to_string(group.join("cpuset.mems")).unwrap(), "0");
+    }
+
+    #[test]
+    fn a_group_of_version_2_keeps_its_empty_files_and_gets_the_controllers() {
+        let (parent, group) = groups(&[("cpuset.cpus", "\n"), ("cgroup.controllers", "pids\n")]);
+        hand_down(parent.path(), &group).unwrap();
+        assert_eq!(fs::read_to_string(group.join("cpuset.cpus")).unwrap(), "\n");
+        let control = parent.path().join("cgroup.subtree_control");
+        assert_eq!(fs::read_to_string(control).unwrap(), "+pids");
+    }
+}
