@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, check, ci, cluster, crds, fix, image, replay, suite};
+use crate::{bench, charts, check, ci, cluster, crds, fix, image, replay, suite};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -37,6 +37,12 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Names what in the charts and manifests is generated, or writes it.
+    Charts {
+        /// Write the files.
+        #[arg(long)]
+        write: bool,
+    },
     /// The whole-node simulation, or the replay of one of its seeds.
     Sim(replay::Options),
     /// The random walker of the consensus core, or the replay of one of its seeds.
@@ -60,6 +66,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Ci => ci::ci(),
         Command::Openapi { write } => check::drift::openapi(write),
         Command::Crds { write } => crds::crds(write),
+        Command::Charts { write } => charts::charts(write),
         Command::Sim(options) => replay::run("sim", &options),
         Command::Walker(options) => replay::run("walker", &options),
         Command::Cluster(command) => cluster::run(command),

@@ -2,7 +2,7 @@
 
 use crate::check::{self, Component};
 use crate::workspace::cargo;
-use crate::{crds, process};
+use crate::{charts, crds, process};
 
 /// Format, clippy's own suggestions, and the generated files.
 pub(crate) fn fix() -> anyhow::Result<()> {
@@ -20,5 +20,6 @@ pub(crate) fn fix() -> anyhow::Result<()> {
         process::run(cargo(&["fmt", "--all"]))?;
     }
     check::drift::openapi(true)?;
-    crds::crds(true)
+    crds::crds(true)?;
+    charts::charts(true)
 }

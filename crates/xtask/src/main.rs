@@ -8,6 +8,7 @@
 mod apt;
 mod args;
 mod bench;
+mod charts;
 mod check;
 mod ci;
 mod cluster;

@@ -1,10 +1,10 @@
-//! Generated files against what generates them now: the `OpenAPI` document and the custom resource definition.
+//! Generated files against what generates them now: the `OpenAPI` document, the custom resource definition, the charts.
 
 use std::process::Command;
 
 use super::{Verdict, verdict};
 use crate::workspace::{TEST_PROFILE, build_server, root};
-use crate::{crds, process};
+use crate::{charts, crds, process};
 
 const DOCUMENT: &str = "manifests/openapi.json";
 
@@ -13,12 +13,16 @@ pub(super) fn check() -> anyhow::Result<Verdict> {
         (DOCUMENT, generate()?, "openapi"),
         (crds::FILE, crds::generate()?, "crds"),
     ];
-    let findings: Vec<String> = generated
+    let drifted = generated
         .into_iter()
         .filter(|(file, now, _)| {
             std::fs::read_to_string(root().join(file)).unwrap_or_default() != *now
         })
-        .map(|(file, _, command)| {
+        .map(|(file, _, command)| (file.to_owned(), command));
+    let charts = charts::drifted()?.into_iter().map(|file| (file, "charts"));
+    let findings: Vec<String> = drifted
+        .chain(charts)
+        .map(|(file, command)| {
             format!("{file} is not what is generated now: `cargo xtask {command} --write`")
         })
         .collect();

@@ -55,6 +55,12 @@ fn missing(wanted: &[&str], folder: &Path) -> Vec<Program> {
     ALL.into_iter().filter(|(name, _)| absent(name)).collect()
 }
 
+/// A program that is built already.
+pub(super) fn built(name: &str) -> Option<PathBuf> {
+    let program = folder().ok()?.join(name);
+    program.is_file().then_some(program)
+}
+
 /// All programs of a local cluster.
 pub(super) fn provide_all() -> anyhow::Result<PathBuf> {
     provide(&ALL.map(|(name, _)| name))

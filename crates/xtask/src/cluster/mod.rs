@@ -152,6 +152,11 @@ pub(crate) fn helm() -> anyhow::Result<PathBuf> {
     binaries::provide(&["helm"])
 }
 
+/// That `helm`, if it was built before.
+pub(crate) fn built_helm() -> Option<PathBuf> {
+    binaries::built("helm")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
