@@ -3,6 +3,7 @@
 
 pub mod checkers;
 pub mod harness;
+pub mod image;
 pub mod load;
 pub mod sim;
 pub mod walker;

@@ -9,10 +9,15 @@ use crate::process;
 
 /// Installs `packages` without questions. Fails with the reason where that is not possible.
 pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
-    process::run(apt_get(&["update", "-qq"])?)?;
+    update()?;
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(packages);
     process::run(apt_get(&arguments)?)
+}
+
+/// Brings the package lists up to date.
+pub(crate) fn update() -> anyhow::Result<()> {
+    process::run(apt_get(&["update", "-qq"])?)
 }
 
 /// The folder of PostgreSQL's server programs, installed first if it is missing.

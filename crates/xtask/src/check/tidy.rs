@@ -11,7 +11,7 @@ use crate::workspace::root;
 const FILE_LINES_MAX: usize = 400;
 
 /// What may lie at the top of the checkout: ours, then what tools insist on.
-const TOP_LEVEL: [&str; 19] = [
+const TOP_LEVEL: [&str; 20] = [
     "Cargo.toml",
     "Dockerfile",
     "README.md",
@@ -28,6 +28,7 @@ const TOP_LEVEL: [&str; 19] = [
     ".clippy.toml",
     ".config",
     ".deny.toml",
+    ".dockerignore",
     ".github",
     ".gitignore",
     ".rustfmt.toml",

@@ -3,11 +3,17 @@
 mod binaries;
 mod elf;
 mod entry;
+mod means;
 mod oci;
 mod ours;
+mod postgres;
 mod store;
 
+pub(crate) use means::for_tests;
+
 use std::path::PathBuf;
+
+use anyhow::anyhow;
 
 use crate::process::say;
 
@@ -23,10 +29,17 @@ pub(crate) struct Archive {
 /// Every image that the tests' clusters need, in the order of their names; written only where contents changed.
 pub(crate) fn all() -> anyhow::Result<Vec<Archive>> {
     let store = store::Store::open()?;
-    let mut archives = Vec::new();
-    for image in ours::images()? {
-        archives.push(store.keep(&image)?);
-    }
+    let mut archives = std::thread::scope(|scope| {
+        // PostgreSQL waits for downloads while our programs wait for the compiler.
+        let postgres = scope.spawn(|| postgres::archive(&store));
+        let mut archives = Vec::new();
+        for image in ours::images()? {
+            archives.push(store.keep(&image)?);
+        }
+        let postgres = postgres.join();
+        archives.push(postgres.map_err(|_| anyhow!("putting PostgreSQL together panicked"))??);
+        anyhow::Ok(archives)
+    })?;
     archives.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(archives)
 }

@@ -1,5 +1,6 @@
 //! The folder of finished images. A file's name holds the digest of its contents, so that several checkouts can share it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,13 @@ pub(super) struct Image {
     pub(super) run: Run,
     /// The tar archive of its only layer.
     pub(super) layer: Vec<u8>,
+}
+
+impl Image {
+    /// The bytes of its archive.
+    pub(super) fn archive(&self) -> anyhow::Result<Vec<u8>> {
+        oci::archive(&self.reference, &self.run, &self.layer)
+    }
 }
 
 /// The folder.
@@ -41,7 +49,7 @@ impl Store {
 
     /// Writes the image, unless a file with these contents is there.
     pub(super) fn keep(&self, image: &Image) -> anyhow::Result<Archive> {
-        let bytes = oci::archive(&image.reference, &image.run, &image.layer)?;
+        let bytes = image.archive()?;
         let key = oci::hex(&bytes);
         self.write(&image.reference, &key, &bytes)
     }
@@ -68,6 +76,7 @@ impl Store {
         let path = self.path(reference, key);
         let file = tempfile::NamedTempFile::new_in(&self.folder)?;
         std::fs::write(file.path(), bytes)?;
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
         file.persist(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
         self.drop_old(reference, &path);
