@@ -68,7 +68,7 @@ pub fn status(
 fn leader(facts: &Facts<'_>) -> Option<Leader> {
     let leader = facts.observed.leader.as_ref()?;
     let id = i32::try_from(leader.id).ok()?;
-    let term = i64::try_from(leader.term).ok();
+    let term = facts.term();
     let reign = facts.previous.and_then(|previous| {
         let before = previous.leader.as_ref()?;
         (before.id == id && previous.term == term).then(|| before.since.clone())
@@ -97,11 +97,7 @@ fn endpoint(facts: &Facts<'_>, pod: &str) -> String {
 
 /// The selector of the scale subresource: what the StatefulSet and the Services select by.
 fn selector(name: &str) -> String {
-    format!(
-        "{}=dmq-metadata,{}={name}",
-        label::NAME,
-        label::INSTANCE
-    )
+    format!("{}=dmq-metadata,{}={name}", label::NAME, label::INSTANCE)
 }
 
 /// Kubernetes keeps whole seconds: anything finer would differ from what is read back.

@@ -1,6 +1,6 @@
 //! The list of conditions, and the one rule about their times: `lastTransitionTime` moves only when `status` flips.
 
-use dmq_crd::condition::kind;
+use dmq_crd::condition::{kind, reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::facts::Facts;
@@ -59,7 +59,7 @@ fn unchanged_projection(facts: &Facts<'_>) -> Verdict {
     });
     let (status, reason, message) = known.unwrap_or_else(|| {
         let message = "Not every member has told about its database yet.".to_owned();
-        ("Unknown", "MembersSilent".to_owned(), message)
+        ("Unknown", reason::UNKNOWN.to_owned(), message)
     });
     Verdict {
         kind: kind::PROJECTION_HEALTHY,
@@ -70,10 +70,10 @@ fn unchanged_projection(facts: &Facts<'_>) -> Verdict {
 }
 
 /// Kubernetes takes only one word of letters and digits as a reason.
-fn word(reason: &str) -> String {
-    let word: String = reason.chars().filter(char::is_ascii_alphanumeric).collect();
+fn word(said: &str) -> String {
+    let word: String = said.chars().filter(char::is_ascii_alphanumeric).collect();
     if word.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return word;
     }
-    "Unknown".to_owned()
+    reason::UNKNOWN.to_owned()
 }

@@ -1,7 +1,7 @@
 //! Events: what changed between the stored status and the next one, and what was done. Each comes once, on the change.
 
 use dmq_crd::DmqMetadataClusterStatus as Status;
-use dmq_crd::condition::kind;
+use dmq_crd::condition::{kind, reason};
 use dmq_crd::names;
 use dmq_crd::status::{OperationType, Phase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -148,7 +148,7 @@ fn of_roll(previous: &Status, next: &Status) -> Vec<EventNote> {
     }
     let was_rolling = condition(previous, kind::UP_TO_DATE).is_some_and(|before| {
         before.status == "False"
-            && ["RollingUpdate", "RollPaused"].contains(&before.reason.as_str())
+            && [reason::ROLLING_UPDATE, reason::ROLL_PAUSED].contains(&before.reason.as_str())
     });
     let is_done = condition(next, kind::UP_TO_DATE).is_some_and(|now| now.status == "True");
     if was_rolling && is_done {
@@ -187,7 +187,7 @@ fn of_problems(previous: &Status, next: &Status, plan: &Plan) -> Vec<EventNote> 
         .filter(|problem| !said.contains(&words::tidy(&problem.message)))
         .map(|problem| {
             let reason = match problem.reason.as_str() {
-                "RollPaused" => "RollingUpdatePaused",
+                reason::ROLL_PAUSED => "RollingUpdatePaused",
                 other => other,
             };
             EventNote::warning(reason, &problem.message)
@@ -197,7 +197,9 @@ fn of_problems(previous: &Status, next: &Status, plan: &Plan) -> Vec<EventNote> 
 
 /// One more failure would stop the quorum, or no longer would. Pods that we replace ourselves are no alarm.
 fn of_quorum(previous: &Status, next: &Status, plan: &Plan) -> Option<EventNote> {
-    let lost = |status: &Status| status.phase == Some(Phase::QuorumLost);
+    let lost = |status: &Status| {
+        status.phase == Some(Phase::QuorumLost) && status.leader.is_none()
+    };
     let rolls = plan.report.stage == Stage::Rolling || previous.phase == Some(Phase::Updating);
     if lost(previous) && next.leader.is_some() {
         let note = format!(

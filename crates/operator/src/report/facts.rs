@@ -157,11 +157,11 @@ impl<'a> Facts<'a> {
         set.is_some_and(|set| set.applied) && self.target_revision().is_some()
     }
 
-    /// All pods are there and on the target revision.
+    /// No pod is on another revision than the newest. One that is missing comes back with that.
     pub(super) fn is_updated(&self) -> bool {
         self.is_applied()
-            && count(self.observed.pods.len()) == self.wanted_pods()
-            && self.updated_pods() == self.wanted_pods()
+            && self.stage() != Stage::Rolling
+            && self.updated_pods() == count(self.observed.pods.len())
     }
 
     /// `currentRevision` and `updateRevision`: equal, but for a roll.

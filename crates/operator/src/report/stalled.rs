@@ -1,5 +1,7 @@
 //! Why a human is needed, if so.
 
+use dmq_crd::condition::reason;
+
 use super::facts::Facts;
 use super::words;
 use crate::observed::Problem;
@@ -23,15 +25,15 @@ pub(super) fn problems(facts: &Facts<'_>) -> Vec<Problem> {
 /// Stages that always need a human, should the plan not say why.
 fn of_stage(facts: &Facts<'_>) -> Option<Problem> {
     let (reason, message) = match facts.stage() {
-        Stage::QuorumLost => ("QuorumLost", lost_quorum(facts)),
+        Stage::QuorumLost => (reason::QUORUM_LOST, lost_quorum(facts)),
         Stage::DataLost => (
-            "DataLost",
+            reason::DATA_LOST,
             "The data of this quorum is gone. It is never made anew: that would hide the loss. Bring the volumes back, \
              or delete the object and its claims and create it again."
                 .to_owned(),
         ),
         Stage::Invalid => (
-            "InvalidSpec",
+            reason::INVALID_SPEC,
             "The spec breaks a rule; nothing is changed until it is corrected.".to_owned(),
         ),
         Stage::Blocked => (
@@ -39,7 +41,7 @@ fn of_stage(facts: &Facts<'_>) -> Option<Problem> {
             "Something that this quorum needs is not in place.".to_owned(),
         ),
         Stage::RollPaused => (
-            "RollPaused",
+            reason::ROLL_PAUSED,
             format!(
                 "A replaced pod does not become Ready, so the other pods keep the old template. {} Correct the spec to go on.",
                 words::troubles(facts)

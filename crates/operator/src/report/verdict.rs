@@ -1,14 +1,12 @@
 //! What each condition says of an observation. Only verdicts: when a condition flipped is for `conditions`.
 
-use dmq_crd::condition::kind;
+use dmq_crd::condition::{kind, reason};
 
 use super::facts::Facts;
 use super::members::{is_ready, is_voter};
 use super::{stalled, words};
 use crate::plan::Stage;
 
-/// Reason of a condition that says what it should.
-pub(super) const AS_EXPECTED: &str = "AsExpected";
 /// A projection that lacks more entries than this is behind.
 const PROJECTION_LAG_MAX: u64 = 10_000;
 
@@ -21,17 +19,17 @@ pub(super) struct Verdict {
     pub(super) message: String,
 }
 
-fn verdict(kind: &'static str, status: &'static str, reason: &str, message: &str) -> Verdict {
+fn verdict(kind: &'static str, status: &'static str, why: &str, message: &str) -> Verdict {
     Verdict {
         kind,
         status,
-        reason: reason.to_owned(),
+        reason: why.to_owned(),
         message: words::tidy(message),
     }
 }
 
 fn yes(kind: &'static str, message: &str) -> Verdict {
-    verdict(kind, "True", AS_EXPECTED, message)
+    verdict(kind, "True", reason::AS_EXPECTED, message)
 }
 
 /// `Ready`: this generation is fully in place, the quorum is whole, all pods are Ready.
@@ -59,22 +57,24 @@ fn obstacle(facts: &Facts<'_>) -> Option<(String, String)> {
         return because(&first.reason, messages.join(" "));
     }
     match facts.stage() {
-        Stage::Deleting => return because("Deleting", "The object is being deleted.".to_owned()),
-        Stage::Bootstrapping => return because("Bootstrapping", bootstrapping(facts)),
-        _ if !facts.has_leader() => return because("NoLeader", no_leader(facts)),
+        Stage::Deleting => {
+            return because(reason::DELETING, "The object is being deleted.".to_owned());
+        }
+        Stage::Bootstrapping => return because(reason::BOOTSTRAPPING, bootstrapping(facts)),
+        _ if !facts.has_leader() => return because(reason::NO_LEADER, no_leader(facts)),
         _ => {}
     }
     if !facts.is_applied() {
         return Some(not_applied(facts));
     }
-    if facts.stage() == Stage::Rolling || !facts.is_updated() {
-        return because("RollingUpdate", rolling(facts));
+    if !facts.is_updated() {
+        return because(reason::ROLLING_UPDATE, rolling(facts));
     }
     if facts.ready_pods() < facts.wanted_pods() {
-        return because("PodsNotReady", pods_not_ready(facts));
+        return because(reason::PODS_NOT_READY, pods_not_ready(facts));
     }
     if !facts.counts().is_some_and(super::facts::Counts::is_whole) {
-        return because("VotersUnhealthy", unhealthy_voters(facts));
+        return because(reason::MEMBERS_UNHEALTHY, unhealthy_voters(facts));
     }
     let progress = facts.plan.report.progress.as_ref()?;
     because(&progress.reason, progress.message.clone())
@@ -84,10 +84,8 @@ fn obstacle(facts: &Facts<'_>) -> Option<(String, String)> {
 pub(super) fn available(facts: &Facts<'_>) -> Verdict {
     if let Some(leader) = &facts.observed.leader {
         let pod = words::pod_name(facts.observed, leader.ordinal);
-        return yes(
-            kind::AVAILABLE,
-            &format!("{pod} leads in term {}.", leader.term),
-        );
+        let message = format!("{pod} leads in term {}.", leader.term);
+        return verdict(kind::AVAILABLE, "True", reason::LEADER_CONFIRMED, &message);
     }
     no_leader_verdict(facts, kind::AVAILABLE)
 }
@@ -110,7 +108,7 @@ pub(super) fn quorum_healthy(facts: &Facts<'_>) -> Verdict {
     verdict(
         kind::QUORUM_HEALTHY,
         "False",
-        "VotersUnhealthy",
+        reason::MEMBERS_UNHEALTHY,
         &unhealthy_voters(facts),
     )
 }
@@ -125,23 +123,28 @@ fn no_leader_verdict(facts: &Facts<'_>, kind: &'static str) -> Verdict {
         Stage::Bootstrapping => verdict(
             kind,
             "False",
-            "Bootstrapping",
+            reason::BOOTSTRAPPING,
             "The quorum has not been made yet.",
         ),
-        _ => verdict(kind, "False", "NoLeader", &no_leader(facts)),
+        _ => verdict(kind, "False", reason::NO_LEADER, &no_leader(facts)),
     }
 }
 
 /// `UpToDate`: every pod is on the newest revision.
 pub(super) fn up_to_date(facts: &Facts<'_>) -> Verdict {
     if facts.stage() == Stage::RollPaused {
-        return verdict(kind::UP_TO_DATE, "False", "RollPaused", &rolling(facts));
+        return verdict(
+            kind::UP_TO_DATE,
+            "False",
+            reason::ROLL_PAUSED,
+            &rolling(facts),
+        );
     }
     if facts.stage() == Stage::Bootstrapping && !facts.is_updated() {
         return verdict(
             kind::UP_TO_DATE,
             "False",
-            "Bootstrapping",
+            reason::BOOTSTRAPPING,
             "The pods are being created.",
         );
     }
@@ -149,8 +152,13 @@ pub(super) fn up_to_date(facts: &Facts<'_>) -> Verdict {
         let (reason, message) = not_applied(facts);
         return verdict(kind::UP_TO_DATE, "False", &reason, &message);
     }
-    if facts.stage() == Stage::Rolling || !facts.is_updated() {
-        return verdict(kind::UP_TO_DATE, "False", "RollingUpdate", &rolling(facts));
+    if !facts.is_updated() {
+        return verdict(
+            kind::UP_TO_DATE,
+            "False",
+            reason::ROLLING_UPDATE,
+            &rolling(facts),
+        );
     }
     let revision = facts.target_revision().unwrap_or_default();
     let other_version = facts.target_version().map_or(String::new(), |wanted| {
@@ -191,7 +199,7 @@ pub(super) fn projection_healthy(facts: &Facts<'_>) -> Option<Verdict> {
             "{} Metadata is served all the same; only SQL readers see an old state.",
             behind.join(" ")
         );
-        return Some(verdict(kind, "False", "ProjectionUnhealthy", &message));
+        return Some(verdict(kind, "False", reason::PROJECTION_BEHIND, &message));
     }
     let silent = |&ordinal: &i32| !observed.members.contains_key(&ordinal);
     let (up, down): (Vec<i32>, Vec<i32>) = (0..facts.wanted_pods())
@@ -203,7 +211,7 @@ pub(super) fn projection_healthy(facts: &Facts<'_>) -> Option<Verdict> {
             .map(|&one| words::pod_name(observed, one))
             .collect();
         let message = format!("Nothing is known of the database of {}.", pods.join(", "));
-        return Some(verdict(kind, "Unknown", "MembersDown", &message));
+        return Some(verdict(kind, "Unknown", reason::UNKNOWN, &message));
     }
     up.is_empty()
         .then(|| yes(kind, "Every member writes its database."))
@@ -215,11 +223,11 @@ pub(super) fn paused(facts: &Facts<'_>) -> Verdict {
         return verdict(
             kind::PAUSED,
             "True",
-            "Suspended",
+            reason::SUSPENDED,
             "spec.suspend is set: the operator observes and reports, and changes nothing.",
         );
     }
-    verdict(kind::PAUSED, "False", AS_EXPECTED, "")
+    verdict(kind::PAUSED, "False", reason::NOT_SUSPENDED, "")
 }
 
 /// `Reconciling`, only while there is something to be done that needs no human.
@@ -296,10 +304,10 @@ fn not_applied(facts: &Facts<'_>) -> (String, String) {
     if facts.observed.cluster.spec.suspend {
         let message =
             format!("spec.suspend is set: generation {generation} of the spec is not applied.");
-        return ("Suspended".to_owned(), message);
+        return (reason::SUSPENDED.to_owned(), message);
     }
     let message = format!("Generation {generation} of the spec is being applied.");
-    ("Applying".to_owned(), message)
+    (reason::APPLYING.to_owned(), message)
 }
 
 fn rolling(facts: &Facts<'_>) -> String {
