@@ -197,9 +197,7 @@ fn of_problems(previous: &Status, next: &Status, plan: &Plan) -> Vec<EventNote> 
 
 /// One more failure would stop the quorum, or no longer would. Pods that we replace ourselves are no alarm.
 fn of_quorum(previous: &Status, next: &Status, plan: &Plan) -> Option<EventNote> {
-    let lost = |status: &Status| {
-        status.phase == Some(Phase::QuorumLost) && status.leader.is_none()
-    };
+    let lost = |status: &Status| status.phase == Some(Phase::QuorumLost) && status.leader.is_none();
     let rolls = plan.report.stage == Stage::Rolling || previous.phase == Some(Phase::Updating);
     if lost(previous) && next.leader.is_some() {
         let note = format!(
