@@ -117,7 +117,7 @@ pub struct DmqMetadataClusterSpec {
 fn rules(schema: &mut Schema) {
     rule(
         schema,
-        ".replicas",
+        "replicas",
         "self.replicas in [1, 3, 5, 7]",
         Says::Invalid(
             "replicas must be 1, 3, 5 or 7: an even number of voters tolerates no more failures than one less",
@@ -125,9 +125,9 @@ fn rules(schema: &mut Schema) {
     );
     rule(
         schema,
-        ".clusterId",
+        "clusterId",
         "!has(self.clusterId) || self.clusterId.matches('^[A-Za-z0-9_-]+$')",
-        Says::Invalid("clusterId must be 1 to 64 of A-Z a-z 0-9 _ -"),
+        Says::Must("be 1 to 64 of A-Z a-z 0-9 _ -"),
     );
     immutable_optional(
         schema,
@@ -136,17 +136,15 @@ fn rules(schema: &mut Schema) {
     );
     rule(
         schema,
-        ".version",
+        "version",
         "!has(self.version) || self.version.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-[0-9A-Za-z-]+([.][0-9A-Za-z-]+)*)?$')",
-        Says::Invalid("version must be major.minor.patch, such as 0.1.0, without v in front"),
+        Says::Must("be major.minor.patch, such as 0.1.0, without v in front"),
     );
     rule(
         schema,
-        ".clusterDomain",
+        "clusterDomain",
         "!has(self.clusterDomain) || self.clusterDomain.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-        Says::Invalid(
-            "clusterDomain must be a DNS domain without dots at its ends, such as cluster.local",
-        ),
+        Says::Must("be a DNS domain without dots at its ends, such as cluster.local"),
     );
     immutable_optional(
         schema,

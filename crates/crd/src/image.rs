@@ -38,23 +38,23 @@ pub(crate) const REPOSITORY: &str =
 fn rules(schema: &mut Schema) {
     rule(
         schema,
-        ".repository",
+        "repository",
         format!("!has(self.repository) || self.repository.matches('^{REPOSITORY}$')"),
-        Says::Invalid(
-            "repository must be an image name without tag or digest, such as ghcr.io/dmq-io/dmq-metadata; those have fields of their own",
+        Says::Must(
+            "be an image name without tag or digest, such as ghcr.io/dmq-io/dmq-metadata; those have fields of their own",
         ),
     );
     rule(
         schema,
-        ".tag",
+        "tag",
         "!has(self.tag) || self.tag.matches('^[A-Za-z0-9_][A-Za-z0-9_.-]*$')",
-        Says::Invalid("tag must be 1 to 128 of A-Z a-z 0-9 _ . - and not begin with . or -"),
+        Says::Must("be 1 to 128 of A-Z a-z 0-9 _ . - and not begin with . or -"),
     );
     rule(
         schema,
-        ".digest",
+        "digest",
         "!has(self.digest) || self.digest.matches('^sha256:[a-f0-9]{64}$')",
-        Says::Invalid("digest must be sha256: and 64 hexadecimal digits"),
+        Says::Must("be sha256: and 64 hexadecimal digits"),
     );
 }
 

@@ -25,7 +25,7 @@ pub struct UpdateStrategy {
 fn rules(schema: &mut Schema) {
     rule(
         schema,
-        ".progressDeadlineSeconds",
+        "progressDeadlineSeconds",
         "self.progressDeadlineSeconds > self.minReadySeconds",
         Says::Invalid("progressDeadlineSeconds must be greater than minReadySeconds"),
     );

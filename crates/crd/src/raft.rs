@@ -28,7 +28,7 @@ pub struct Raft {
 fn rules(schema: &mut Schema) {
     rule(
         schema,
-        ".electionTimeoutMs",
+        "electionTimeoutMs",
         "self.electionTimeoutMs >= 3 * self.heartbeatIntervalMs",
         Says::Invalid(
             "electionTimeoutMs must be at least 3 times heartbeatIntervalMs: a shorter one ends healthy leaders",

@@ -2,12 +2,15 @@
 //!
 //! The API server evaluates the rules (CEL) at every write, so a bad object is refused with our sentence and never stored.
 
-use kube::core::{Reason, Rule, validate};
+use kube::core::{Message, Reason, Rule, validate};
 use schemars::Schema;
 use serde_json::{Value, json};
 
 /// What a rule says when it is broken.
 pub(crate) enum Says {
+    /// "<field> is <value>, but must <this>"; for a rule about one text. (A number cannot be put into a sentence: the API server
+    /// takes the length of what `string()` gives for unbounded, and the rule for too expensive.)
+    Must(&'static str),
     /// The value breaks a rule.
     Invalid(&'static str),
     /// The value is fine, but may not become this one, or not together with others.
@@ -17,24 +20,26 @@ pub(crate) enum Says {
 }
 
 impl Says {
-    fn parts(self) -> (&'static str, Reason) {
+    fn parts(self, field: &str) -> (Message, Reason) {
         match self {
-            Self::Invalid(text) => (text, Reason::FieldValueInvalid),
-            Self::Forbidden(text) => (text, Reason::FieldValueForbidden),
-            Self::Required(text) => (text, Reason::FieldValueRequired),
+            Self::Must(rule) => {
+                let sentence = format!("\"{field} is '\" + self.{field} + \"', but must {rule}\"");
+                (Message::Expression(sentence), Reason::FieldValueInvalid)
+            }
+            Self::Invalid(text) => (Message::from(text), Reason::FieldValueInvalid),
+            Self::Forbidden(text) => (Message::from(text), Reason::FieldValueForbidden),
+            Self::Required(text) => (Message::from(text), Reason::FieldValueRequired),
         }
     }
 }
 
-/// Adds a rule about the field `path` (`.size`) of an object, or about the value itself (empty path).
-pub(crate) fn rule(schema: &mut Schema, path: &str, expression: impl Into<String>, says: Says) {
-    let (text, reason) = says.parts();
-    let rule = Rule::new(expression).message(text).reason(reason);
-    let rule = if path.is_empty() {
-        rule
-    } else {
-        rule.field_path(path)
-    };
+/// Adds a rule about a field of an object, or about the value itself (no field).
+pub(crate) fn rule(schema: &mut Schema, field: &str, expression: impl Into<String>, says: Says) {
+    let (message, reason) = says.parts(field);
+    let mut rule = Rule::new(expression).message(message).reason(reason);
+    if !field.is_empty() {
+        rule = rule.field_path(format!(".{field}"));
+    }
     // It fails only if a rule could not be written as JSON; a rule is a few strings.
     let written = validate(schema, rule);
     debug_assert!(written.is_ok(), "{written:?}");

@@ -30,37 +30,37 @@ pub struct Service {
 fn rules(schema: &mut Schema) {
     rule(
         schema,
-        ".raftPort",
+        "raftPort",
         "self.restPort != self.raftPort",
         Says::Invalid("restPort and raftPort must differ"),
     );
-    for (path, expression, message) in [
+    for (field, expression, message) in [
         (
-            ".restPort",
+            "restPort",
             "self.restPort != 8090",
             "restPort must not be 8090: the nodes' health and metrics are there",
         ),
         (
-            ".raftPort",
+            "raftPort",
             "self.raftPort != 8090",
             "raftPort must not be 8090: the nodes' health and metrics are there",
         ),
     ] {
-        rule(schema, path, expression, Says::Invalid(message));
+        rule(schema, field, expression, Says::Invalid(message));
     }
-    for (path, expression, message) in [
+    for (field, expression, message) in [
         (
-            ".restPort",
+            "restPort",
             "self.restPort == oldSelf.restPort",
             "restPort cannot be changed: clients and members know it",
         ),
         (
-            ".raftPort",
+            "raftPort",
             "self.raftPort == oldSelf.raftPort",
             "raftPort cannot be changed: the members reach each other by it",
         ),
     ] {
-        rule(schema, path, expression, Says::Forbidden(message));
+        rule(schema, field, expression, Says::Forbidden(message));
     }
 }
 

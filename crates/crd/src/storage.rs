@@ -59,19 +59,19 @@ impl Default for StorageRequest {
 fn volume_rules(schema: &mut Schema) {
     rule(
         schema,
-        ".size",
+        "size",
         "isQuantity(self.size)",
-        Says::Invalid("size must be a quantity, such as 10Gi or 500Mi"),
+        Says::Must("be a quantity, such as 10Gi or 500Mi"),
     );
     rule(
         schema,
-        ".size",
+        "size",
         "!isQuantity(self.size) || quantity(self.size).compareTo(quantity('256Mi')) >= 0",
-        Says::Invalid("size must be at least 256Mi"),
+        Says::Must("be at least 256Mi"),
     );
     rule(
         schema,
-        ".size",
+        "size",
         "!isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
         Says::Forbidden("size may not shrink: volumes cannot be made smaller"),
     );

@@ -148,12 +148,12 @@ pub struct Sidecar {
 fn sidecar_rules(schema: &mut Schema) {
     rule(
         schema,
-        ".image",
+        "image",
         format!(
             "!has(self.image) || self.image.matches('^{REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[a-f0-9]{{64}})?$') && self.image.matches('(:[^/]+|@.+)$')"
         ),
-        Says::Invalid(
-            "image must be an image name with a tag or digest, such as postgres:17: without one it would change by itself",
+        Says::Must(
+            "be an image name with a tag or digest, such as postgres:17: without one it would change by itself",
         ),
     );
 }
@@ -191,35 +191,33 @@ pub struct ExternalPostgres {
 fn external_rules(schema: &mut Schema) {
     rule(
         schema,
-        ".host",
-        "self.host.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$')",
-        Says::Invalid(
-            "host must be a host name or an IP address, without user, port or database: those have fields of their own",
+        "host",
+        "self.host.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$')",
+        Says::Must(
+            "be a host name or an IP address, without user, port or database: those have fields of their own",
         ),
     );
     rule(
         schema,
-        ".databaseTemplate",
+        "databaseTemplate",
         "self.databaseTemplate.contains('{id}')",
-        Says::Invalid("databaseTemplate must contain {id}: each node needs a database of its own"),
+        Says::Must("contain {id}: each node needs a database of its own"),
     );
     rule(
         schema,
-        ".databaseTemplate",
+        "databaseTemplate",
         "self.databaseTemplate.matches('^([A-Za-z0-9_-]|[{](id|name|namespace)[}])+$')",
-        Says::Invalid(
-            "databaseTemplate may hold A-Z a-z 0-9 _ - and the placeholders {id}, {name} and {namespace}",
-        ),
+        Says::Must("consist of A-Z a-z 0-9 _ - and the placeholders {id}, {name} and {namespace}"),
     );
     rule(
         schema,
-        ".caSecretRef",
+        "caSecretRef",
         "!(self.sslMode in ['verify-ca', 'verify-full']) || has(self.caSecretRef)",
         Says::Required("caSecretRef is needed for sslMode verify-ca and verify-full"),
     );
     rule(
         schema,
-        ".caSecretRef",
+        "caSecretRef",
         "self.sslMode in ['verify-ca', 'verify-full'] || !has(self.caSecretRef)",
         Says::Forbidden(
             "caSecretRef is used with sslMode verify-ca and verify-full only: choose one of them, or leave it out",
