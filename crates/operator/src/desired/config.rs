@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use dmq_crd::{ExternalPostgres, SslMode, names};
+use dmq_crd::names::{self, MANAGEMENT_PORT};
+use dmq_crd::{ExternalPostgres, SslMode, StoreKind};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Desired;
-use super::effective::{self, StoreKind};
+use super::effective;
 use super::latch::TOKEN;
-use super::node::MANAGEMENT_PORT;
 use super::volumes::{
     CA_DIR, CA_FILE, CREDENTIALS_DIR, DATA_DIR, LOG_DIR, PASSWORD, SOCKET_DIR, TOKEN_DIR,
 };
@@ -21,7 +21,7 @@ pub(super) const FILE: &str = "node.yaml";
 /// The address book: the one key that a running node reads again.
 const NODES: &str = "dmq.kraft.cluster.nodes";
 const MIB: i64 = 1 << 20;
-const HEADER: &str = "# Written by dmq-operator from the DmqMetadataCluster of this name: a change here is overwritten.\n";
+const HEADER: &str = "# Written by dmq-operator from the DmqMetadataCluster that owns this: a change here is overwritten.\n";
 /// Digits of the hash in the pod template: 64 bits, for telling files apart.
 const HASH_DIGITS: usize = 16;
 
@@ -97,7 +97,7 @@ fn address_book(desired: &Desired<'_>) -> Value {
 
 fn store(desired: &Desired<'_>) -> Vec<(&'static str, Value)> {
     let url = |url: String| ("store.url", json!(url));
-    match StoreKind::of(desired.cluster) {
+    match effective::store(desired.cluster) {
         StoreKind::Sqlite(_) => vec![url(format!("sqlite:{DATA_DIR}/metadata.db"))],
         StoreKind::Sidecar(_) => {
             vec![url(format!("postgres:///dmq?host={SOCKET_DIR}&user=dmq"))]

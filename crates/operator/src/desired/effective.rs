@@ -1,46 +1,25 @@
 //! What a spec means once the defaults are filled in.
 
-use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use dmq_crd::{DmqMetadataCluster, ExternalPostgres, Sidecar, Sqlite, StorageRequest, names};
+use dmq_crd::{DmqMetadataCluster, Sidecar, StorageRequest, StoreKind, names};
 
 use crate::settings::Settings;
 
-/// The database of the nodes.
-#[derive(Clone, Debug)]
-pub(super) enum StoreKind<'a> {
-    /// A PostgreSQL in each pod.
-    Sidecar(Cow<'a, Sidecar>),
-    /// A server elsewhere.
-    External(&'a ExternalPostgres),
-    /// A file.
-    Sqlite(&'a Sqlite),
+/// The database of the nodes. The API server lets in exactly one kind; an object that is older than that rule has the default,
+/// and [`super::invalid`] says what is wrong with it.
+pub(super) fn store(cluster: &DmqMetadataCluster) -> StoreKind<'_> {
+    static DEFAULT: LazyLock<Sidecar> = LazyLock::new(Sidecar::default);
+    let kind = cluster.spec.store.kind();
+    kind.unwrap_or_else(|| StoreKind::Sidecar(&DEFAULT))
 }
 
-impl StoreKind<'_> {
-    /// Of a spec; one that names no kind means the default.
-    pub(super) fn of(cluster: &DmqMetadataCluster) -> StoreKind<'_> {
-        let store = &cluster.spec.store;
-        if let Some(sqlite) = &store.sqlite {
-            return StoreKind::Sqlite(sqlite);
-        }
-        let postgres = store.postgres.as_ref();
-        if let Some(external) = postgres.and_then(|postgres| postgres.external.as_ref()) {
-            return StoreKind::External(external);
-        }
-        match postgres.and_then(|postgres| postgres.sidecar.as_ref()) {
-            Some(sidecar) => StoreKind::Sidecar(Cow::Borrowed(sidecar)),
-            None => StoreKind::Sidecar(Cow::Owned(Sidecar::default())),
-        }
-    }
-
-    /// The claim of the database, if it lies in the pod.
-    pub(super) fn storage(&self) -> Option<&StorageRequest> {
-        match self {
-            Self::Sidecar(sidecar) => Some(&sidecar.storage),
-            Self::Sqlite(sqlite) => Some(&sqlite.storage),
-            Self::External(_) => None,
-        }
+/// The claim of the database, if it lies in the pod.
+pub(super) fn storage(cluster: &DmqMetadataCluster) -> Option<&StorageRequest> {
+    match store(cluster) {
+        StoreKind::Sidecar(sidecar) => Some(&sidecar.storage),
+        StoreKind::Sqlite(sqlite) => Some(&sqlite.storage),
+        StoreKind::External(_) => None,
     }
 }
 

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use dmq_crd::{DmqMetadataCluster, ExternalPostgres};
+use dmq_crd::quantity::Quantity;
+use dmq_crd::{DmqMetadataCluster, ExternalPostgres, StoreKind};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::Resource as _;
 use tracing_subscriber::filter::EnvFilter;
 
-use super::effective::{self, StoreKind};
+use super::effective;
 use super::format::{
     is_cluster_id, is_database_name, is_domain, is_image, is_label_key, is_label_value,
-    is_quantity, is_service_name, is_version,
+    is_service_name, is_version,
 };
 use super::{Desired, config, pod};
 use crate::observed::Problem;
@@ -39,7 +40,10 @@ pub fn invalid(cluster: &DmqMetadataCluster, settings: &Settings) -> Vec<Problem
     names(cluster, settings, &mut found);
     images(cluster, settings, &mut found);
     volumes(cluster, &mut found);
-    if let StoreKind::External(external) = StoreKind::of(cluster) {
+    let store = cluster.spec.store.kind();
+    let rule = "takes exactly one of postgres.sidecar, postgres.external and sqlite";
+    found.unless(store.is_some(), "spec.store", "", rule);
+    if let StoreKind::External(external) = effective::store(cluster) {
         external_postgres(cluster, settings, external, &mut found);
     }
     configuration(cluster, &mut found);
@@ -96,7 +100,7 @@ fn images(cluster: &DmqMetadataCluster, settings: &Settings, found: &mut Found) 
     let image = effective::image(cluster, settings);
     let rule = "repository, tag and digest do not make an image reference";
     found.unless(is_image(&image), "spec.image", &image, rule);
-    if let StoreKind::Sidecar(sidecar) = StoreKind::of(cluster) {
+    if let StoreKind::Sidecar(sidecar) = effective::store(cluster) {
         let image = sidecar.image.as_ref().unwrap_or(&settings.postgres_image);
         let field = "spec.store.postgres.sidecar.image";
         found.unless(is_image(image), field, image, "not an image reference");
@@ -107,7 +111,7 @@ fn volumes(cluster: &DmqMetadataCluster, found: &mut Found) {
     let rule = "a Kubernetes quantity such as 10Gi";
     let size = &cluster.spec.storage.size;
     found.unless(is_quantity(size), "spec.storage.size", size, rule);
-    if let Some(request) = StoreKind::of(cluster).storage() {
+    if let Some(request) = effective::storage(cluster) {
         let field = "spec.store: storage.size";
         found.unless(is_quantity(&request.size), field, &request.size, rule);
     }
@@ -222,10 +226,14 @@ fn pods(cluster: &DmqMetadataCluster, found: &mut Found) {
         found.unless(holds, "spec.pod.annotations", key, rule);
     }
     resources("spec.pod.resources", given.resources.as_ref(), found);
-    if let StoreKind::Sidecar(sidecar) = StoreKind::of(cluster) {
+    if let StoreKind::Sidecar(sidecar) = effective::store(cluster) {
         let field = "spec.store.postgres.sidecar.resources";
         resources(field, sidecar.resources.as_ref(), found);
     }
+}
+
+fn is_quantity(text: &str) -> bool {
+    Quantity::parse(text).is_some()
 }
 
 fn resources(field: &str, given: Option<&ResourceRequirements>, found: &mut Found) {
@@ -237,7 +245,4 @@ fn resources(field: &str, given: Option<&ResourceRequirements>, found: &mut Foun
             found.unless(is_quantity(&amount.0), &field, &amount.0, rule);
         }
     }
-    let claims = given.claims.as_ref().is_some_and(|all| !all.is_empty());
-    let rule = "claims of devices are not supported";
-    found.unless(!claims, &format!("{field}.claims"), "", rule);
 }

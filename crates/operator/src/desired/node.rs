@@ -1,7 +1,7 @@
 //! The node's containers: `format`, which makes sure of the directory's identity, and `dmq-metadata`, which serves.
 
-use dmq_crd::PullPolicy;
-use dmq_crd::names::label;
+use dmq_crd::names::{MANAGEMENT_PORT, label};
+use dmq_crd::{PullPolicy, StoreKind};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, Probe, SecretKeySelector, SecurityContext, VolumeMount,
@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Desired;
 use super::config::FILE;
-use super::effective::{self, StoreKind};
+use super::effective;
 use super::volumes::{
     CA_DIR, CONFIG, CONFIG_DIR, CREDENTIALS_DIR, DATA, DATA_DIR, LOG, LOG_DIR, OPERATOR_TOKEN,
     POSTGRES_SOCKET, SOCKET_DIR, STORE_CA, STORE_CREDENTIALS, TMP, TOKEN_DIR, mount,
@@ -27,8 +27,6 @@ pub(super) const RAFT: &str = "raft";
 pub(super) const REST: &str = "rest";
 /// Name of the port of health and metrics.
 pub(super) const MANAGEMENT: &str = "management";
-/// Port of health and metrics.
-pub(super) const MANAGEMENT_PORT: u16 = 8090;
 
 /// The variable that tells a node which pod it is.
 const POD_INDEX: &str = "DMQ_KRAFT_POD_INDEX";
@@ -113,7 +111,7 @@ fn mounts(desired: &Desired<'_>) -> Vec<VolumeMount> {
         mount(LOG, LOG_DIR),
         mount(TMP, "/tmp"),
     ];
-    match StoreKind::of(desired.cluster) {
+    match effective::store(desired.cluster) {
         StoreKind::Sqlite(_) => mounts.push(mount(DATA, DATA_DIR)),
         StoreKind::Sidecar(_) => mounts.push(mount(POSTGRES_SOCKET, SOCKET_DIR)),
         StoreKind::External(external) => {
@@ -134,7 +132,7 @@ fn arguments(command: &[&str]) -> Vec<String> {
 /// What differs from pod to pod, and what only a Secret knows.
 fn environment(desired: &Desired<'_>) -> Vec<EnvVar> {
     let mut environment = vec![pod_index()];
-    if let StoreKind::External(external) = StoreKind::of(desired.cluster) {
+    if let StoreKind::External(external) = effective::store(desired.cluster) {
         environment.push(user_name(external.credentials_secret_ref.name.clone()));
     }
     environment

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dmq_crd::StoreKind;
 use dmq_crd::names::{self, annotation};
 use k8s_openapi::api::core::v1::{
     Affinity, LocalObjectReference, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec,
@@ -9,8 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::effective::StoreKind;
-use super::{Desired, config, node, sidecar, volumes};
+use super::{Desired, config, effective, node, sidecar, volumes};
 
 /// User and group of the node, and group of its volumes.
 const USER: i64 = 65532;
@@ -54,8 +54,8 @@ fn spec(desired: &Desired<'_>) -> PodSpec {
     let cluster = &desired.cluster.spec;
     let pod = &cluster.pod;
     let mut init = vec![node::format(desired)];
-    if let StoreKind::Sidecar(settings) = StoreKind::of(desired.cluster) {
-        init.push(sidecar::postgres(desired, &settings));
+    if let StoreKind::Sidecar(settings) = effective::store(desired.cluster) {
+        init.push(sidecar::postgres(desired, settings));
     }
     PodSpec {
         service_account_name: Some(names::service_account(desired.name())),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use dmq_crd::names::{self, label};
+use dmq_crd::names::{self, MANAGEMENT_PORT, label};
 use dmq_crd::{Service as ServiceSettings, ServiceType};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Desired;
-use super::node::{MANAGEMENT, MANAGEMENT_PORT, RAFT, REST};
+use super::node::{MANAGEMENT, RAFT, REST};
 
 impl Desired<'_> {
     /// `<name>-raft`: gives every pod a name. Unready ones too: peers must find each other before a quorum can make anybody ready.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dmq_crd::{StorageRequest, names};
+use dmq_crd::{StorageRequest, StoreKind, names};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaim,
     PersistentVolumeClaimSpec, SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
@@ -10,8 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::Desired;
-use super::effective::StoreKind;
+use super::{Desired, effective};
 
 /// Claim template and volume of the Raft log.
 pub(super) const LOG: &str = "log";
@@ -66,8 +65,10 @@ pub(super) fn claim_templates(
         size: storage.size.clone(),
         storage_class_name: storage.storage_class_name.clone(),
     };
-    let store = StoreKind::of(desired.cluster);
-    let requests = [(LOG, Some(&log)), (DATA, store.storage())];
+    let requests = [
+        (LOG, Some(&log)),
+        (DATA, effective::storage(desired.cluster)),
+    ];
     let claim = |(name, request): (&str, Option<&StorageRequest>)| {
         let request = request?;
         let size = sizes.get(name).unwrap_or(&request.size);
@@ -115,7 +116,7 @@ pub(super) fn volumes(desired: &Desired<'_>) -> Vec<Volume> {
         secret(OPERATOR_TOKEN, names::operator_token(name), &[]),
         empty(TMP),
     ];
-    match StoreKind::of(desired.cluster) {
+    match effective::store(desired.cluster) {
         StoreKind::Sqlite(_) => {}
         StoreKind::Sidecar(_) => volumes.extend([empty(POSTGRES_SOCKET), empty(POSTGRES_TMP)]),
         StoreKind::External(external) => {
