@@ -11,6 +11,7 @@ mod events;
 mod facts;
 mod members;
 mod phase;
+mod projection;
 mod stalled;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use dmq_crd::condition::{kind, reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::facts::Facts;
-use super::seconds;
 use super::verdict::{self, Verdict};
+use super::{projection, seconds};
 
 /// All conditions, in their fixed order.
 pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Condition> {
@@ -16,7 +16,7 @@ pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Condition> {
         Some(verdict::available(facts)),
         Some(verdict::quorum_healthy(facts)),
         Some(verdict::up_to_date(facts)),
-        Some(verdict::projection_healthy(facts).unwrap_or_else(|| unchanged_projection(facts))),
+        Some(projection::verdict(facts).unwrap_or_else(|| unchanged_projection(facts))),
         Some(verdict::paused(facts)),
         reconciling,
         verdict::stalled(facts),
@@ -48,7 +48,7 @@ fn dated(facts: &Facts<'_>, verdict: Verdict, now: &Time) -> Condition {
     }
 }
 
-/// A member whose pod is Ready did not answer this time: that is no news of its database.
+/// No news of a database: its member did not answer this time, or was started just now.
 fn unchanged_projection(facts: &Facts<'_>) -> Verdict {
     let last = before(facts, kind::PROJECTION_HEALTHY);
     let known = last.and_then(|last| {

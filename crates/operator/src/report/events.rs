@@ -68,8 +68,11 @@ pub fn events(
     notes.extend(of_leader(previous, next));
     notes.extend(of_roll(previous, next));
     notes.extend(of_problems(previous, next, plan));
-    notes.extend(of_quorum(previous, next, plan));
-    notes.extend(of_projection(previous, next));
+    // A quorum that is being made is neither at risk nor behind: it has not been up yet.
+    if previous.current_revision.is_some() {
+        notes.extend(of_quorum(previous, next, plan));
+        notes.extend(of_projection(previous, next));
+    }
     notes
 }
 

@@ -164,14 +164,15 @@ impl<'a> Facts<'a> {
             && self.updated_pods() == count(self.observed.pods.len())
     }
 
-    /// `currentRevision` and `updateRevision`: equal, but for a roll.
+    /// `currentRevision` and `updateRevision`: equal, but for a roll. The first is set when all pods are Ready for the
+    /// first time, as of a StatefulSet; so it also tells a quorum that has been up from one that is being made.
     pub(super) fn revisions(&self) -> (Option<String>, Option<String>) {
         let before = |of: fn(&DmqMetadataClusterStatus) -> &Option<String>| {
             self.previous.and_then(|previous| of(previous).clone())
         };
         let update = self.target_revision().map(str::to_owned);
         let update = update.or_else(|| before(|previous| &previous.update_revision));
-        if self.is_updated() {
+        if self.is_updated() && self.ready_pods() == self.wanted_pods() {
             return (update.clone(), update);
         }
         let mut revisions = self

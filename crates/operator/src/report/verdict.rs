@@ -3,12 +3,9 @@
 use dmq_crd::condition::{kind, reason};
 
 use super::facts::Facts;
-use super::members::{is_ready, is_voter};
+use super::members::is_voter;
 use super::{stalled, words};
 use crate::plan::Stage;
-
-/// A projection that lacks more entries than this is behind.
-const PROJECTION_LAG_MAX: u64 = 10_000;
 
 /// A condition without its times.
 #[derive(Clone, Debug)]
@@ -19,7 +16,12 @@ pub(super) struct Verdict {
     pub(super) message: String,
 }
 
-fn verdict(kind: &'static str, status: &'static str, why: &str, message: &str) -> Verdict {
+pub(super) fn verdict(
+    kind: &'static str,
+    status: &'static str,
+    why: &str,
+    message: &str,
+) -> Verdict {
     Verdict {
         kind,
         status,
@@ -28,7 +30,7 @@ fn verdict(kind: &'static str, status: &'static str, why: &str, message: &str) -
     }
 }
 
-fn yes(kind: &'static str, message: &str) -> Verdict {
+pub(super) fn yes(kind: &'static str, message: &str) -> Verdict {
     verdict(kind, "True", reason::AS_EXPECTED, message)
 }
 
@@ -171,52 +173,6 @@ pub(super) fn up_to_date(facts: &Facts<'_>) -> Verdict {
     yes(kind::UP_TO_DATE, &message)
 }
 
-/// `ProjectionHealthy`: every member writes its database. `None`: as before, since a member whose pod is Ready did not
-/// answer in this pass, which is no news.
-pub(super) fn projection_healthy(facts: &Facts<'_>) -> Option<Verdict> {
-    let observed = facts.observed;
-    let behind: Vec<String> = observed
-        .members
-        .iter()
-        .filter_map(|(&ordinal, member)| {
-            let projection = &member.quorum.projection;
-            let what = if projection.stopped {
-                "has stopped for good, see its log and alarms"
-            } else if !projection.healthy {
-                "cannot be written or is being rebuilt"
-            } else if projection.lag > PROJECTION_LAG_MAX {
-                "is behind"
-            } else {
-                return None;
-            };
-            let pod = words::pod_name(observed, ordinal);
-            Some(format!("The database of {pod} {what}."))
-        })
-        .collect();
-    let kind = kind::PROJECTION_HEALTHY;
-    if !behind.is_empty() {
-        let message = format!(
-            "{} Metadata is served all the same; only SQL readers see an old state.",
-            behind.join(" ")
-        );
-        return Some(verdict(kind, "False", reason::PROJECTION_BEHIND, &message));
-    }
-    let silent = |&ordinal: &i32| !observed.members.contains_key(&ordinal);
-    let (up, down): (Vec<i32>, Vec<i32>) = (0..facts.wanted_pods())
-        .filter(silent)
-        .partition(|ordinal| observed.pods.get(ordinal).is_some_and(is_ready));
-    if !down.is_empty() {
-        let pods: Vec<String> = down
-            .iter()
-            .map(|&one| words::pod_name(observed, one))
-            .collect();
-        let message = format!("Nothing is known of the database of {}.", pods.join(", "));
-        return Some(verdict(kind, "Unknown", reason::UNKNOWN, &message));
-    }
-    up.is_empty()
-        .then(|| yes(kind, "Every member writes its database."))
-}
-
 /// `Paused`: `spec.suspend`.
 pub(super) fn paused(facts: &Facts<'_>) -> Verdict {
     if facts.observed.cluster.spec.suspend {
@@ -343,10 +299,13 @@ fn unhealthy_voters(facts: &Facts<'_>) -> String {
         })
         .collect();
     let numbers = facts.counts().map_or(String::new(), |counts| {
-        let tolerated = counts.failures_tolerated(facts.has_leader());
+        let more = match counts.failures_tolerated(facts.has_leader()) {
+            0 => "no more may fail".to_owned(),
+            more => format!("{more} more may fail"),
+        };
         format!(
-            "{} of {} voters are healthy; {} more may fail.",
-            counts.healthy, counts.voters, tolerated
+            "{} of {} voters are healthy; {more}.",
+            counts.healthy, counts.voters
         )
     });
     format!("{numbers} {}", each.join(" "))

@@ -176,7 +176,7 @@ fn check(status: &DmqMetadataClusterStatus, pass: &Pass) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The same observation again, at any later time, gives the same status and no Event.
     #[test]

@@ -82,7 +82,7 @@ fn a_pod_that_cannot_pull_its_image_is_named_with_what_to_do() {
     assert!(
         condition(&status, QUORUM_HEALTHY)
             .message
-            .starts_with("2 of 3 voters are healthy; 0 more may fail. meta-2: ")
+            .starts_with("2 of 3 voters are healthy; no more may fail. meta-2: ")
     );
 }
 
@@ -342,4 +342,29 @@ fn the_placeholder_of_the_definition_gives_way() {
     before.conditions.push(placeholder);
     let status = running().at(5_000).status(Some(&before));
     assert_eq!(condition(&status, READY).last_transition_time, at(5_000));
+}
+
+#[test]
+fn a_member_that_has_just_started_may_still_fill_its_database() {
+    let filling = |ready_for: i64| {
+        let mut pass = running();
+        let now = pass.seen.now;
+        pass.pod(1).ready_since = Some(now - jiff::SignedDuration::from_secs(ready_for));
+        let member = pass.seen.members.get_mut(&1).expect("a member");
+        member.quorum.projection.healthy = false;
+        pass
+    };
+    let before = running().settled();
+    assert_eq!(
+        says(&filling(29).status(Some(&before)), PROJECTION_HEALTHY),
+        "True AsExpected"
+    );
+    assert_eq!(
+        says(&filling(29).status(None), PROJECTION_HEALTHY),
+        "Unknown Unknown"
+    );
+    assert_eq!(
+        says(&filling(30).status(Some(&before)), PROJECTION_HEALTHY),
+        "False ProjectionBehind"
+    );
 }

@@ -5,13 +5,22 @@ use kube::runtime::events::EventType;
 use super::fixture::{Pass, applied_just_now, at, formatted, running};
 use crate::plan::{Action, Stage};
 use crate::report::events;
+use dmq_crd::DmqMetadataClusterStatus;
 use dmq_crd::status::{Operation, OperationType};
 
-/// Reasons of the Events between two passes.
+/// The Events between two passes of a quorum that was not seen before.
 fn between(before: &Pass, after: &Pass) -> Vec<String> {
-    let previous = before.settled();
-    let next = after.status(Some(&previous));
-    let notes = events("meta", Some(&previous), &next, &after.plan, &[]);
+    told(&before.settled(), after)
+}
+
+/// The Events between two passes of a quorum that has been up.
+fn between_later(before: &Pass, after: &Pass) -> Vec<String> {
+    told(&before.status(Some(&running().settled())), after)
+}
+
+fn told(previous: &DmqMetadataClusterStatus, after: &Pass) -> Vec<String> {
+    let next = after.status(Some(previous));
+    let notes = events("meta", Some(previous), &next, &after.plan, &[]);
     // The same pass again has nothing to tell.
     let again = after.status(Some(&next));
     assert_eq!(events("meta", Some(&next), &again, &after.plan, &[]), []);
@@ -175,13 +184,33 @@ fn a_voter_that_goes_is_a_risk_and_its_return_a_recovery() {
     assert_eq!(
         told,
         [
-            "QuorumAtRisk 2 of 3 voters are healthy; 0 more may fail. meta-2: pod meta-2 does not exist."
+            "QuorumAtRisk 2 of 3 voters are healthy; no more may fail. meta-2: pod meta-2 does not exist."
         ]
     );
     assert_eq!(
-        between(&down, &running()),
+        between_later(&down, &running()),
         ["QuorumRecovered All 3 voters are healthy; 1 may fail."]
     );
+}
+
+#[test]
+fn a_quorum_that_is_being_made_is_not_at_risk() {
+    let mut young = running().progress("Bootstrapping", "Waiting for pods.");
+    for ordinal in 0..3 {
+        young.pod(ordinal).ready = false;
+        let member = young.seen.members.get_mut(&ordinal).expect("a member");
+        member.quorum.projection.healthy = false;
+    }
+    let mut previous = formatted().settled();
+    let mut told = Vec::new();
+    for pass in [&young, &running()] {
+        let next = pass.status(Some(&previous));
+        let notes = events("meta", Some(&previous), &next, &pass.plan, &[]);
+        told.extend(notes.into_iter().map(|note| note.reason));
+        previous = next;
+    }
+    assert_eq!(told, ["LeaderChanged"]);
+    assert_eq!(previous.current_revision.as_deref(), Some("meta-a"));
 }
 
 #[test]
@@ -189,7 +218,7 @@ fn pods_that_we_replace_are_no_alarm() {
     let rolls = running().target("meta-b").stage(Stage::Rolling);
     let down = rolls.clone().gone(2);
     assert_eq!(between(&rolls, &down), [""; 0]);
-    assert_eq!(between(&down, &rolls.revision(2, "meta-b")), [""; 0]);
+    assert_eq!(between_later(&down, &rolls.revision(2, "meta-b")), [""; 0]);
 }
 
 #[test]
@@ -231,7 +260,7 @@ fn a_sick_database_is_told() {
         "{told:?}"
     );
     assert_eq!(
-        between(&sick, &running()),
+        between_later(&sick, &running()),
         ["ProjectionRecovered Every member writes its database."]
     );
 }
