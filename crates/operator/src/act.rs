@@ -178,3 +178,6 @@ fn creating() -> PostParams {
 fn version_of(object: &impl ResourceExt) -> String {
     object.resource_version().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

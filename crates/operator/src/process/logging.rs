@@ -12,8 +12,14 @@ pub(super) fn start(args: &Args) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    // Each line names its object itself, so the spans of the libraries are left out.
     let started = match args.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
         LogFormat::Text => lines.try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
