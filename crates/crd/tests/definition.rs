@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const COMMITTED: &str = include_str!("../../../manifests/crds/dmqmetadataclusters.yaml");
 
 fn json_of_definition() -> Value {
-    serde_json::to_value(definition()).unwrap()
+    serde_json::to_value(definition()).expect("a definition is JSON")
 }
 
 fn schema() -> Value {
@@ -91,20 +91,22 @@ fn every_field_of_ours_is_explained() {
     assert!(silent.is_empty(), "no description: {silent:#?}");
 }
 
+/// Fields of Kubernetes' own types.
+const EMBEDDED: [&str; 7] = [
+    "affinity",
+    "clients",
+    "env",
+    "prometheus",
+    "resources",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
 /// Walks down to Kubernetes' own types, whose descriptions are left out.
 fn explained(schema: &Value, path: &str, silent: &mut Vec<String>) {
     if schema["description"].as_str().is_none_or(str::is_empty) {
         silent.push(path.to_owned());
     }
-    const EMBEDDED: [&str; 7] = [
-        "affinity",
-        "clients",
-        "env",
-        "prometheus",
-        "resources",
-        "tolerations",
-        "topologySpreadConstraints",
-    ];
     let name = path.rsplit('.').next().unwrap_or_default();
     if EMBEDDED.contains(&name) {
         return;

@@ -21,11 +21,11 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    serde_yaml::from_str(include_str!("../testdata/rules.yaml")).unwrap()
+    serde_yaml::from_str(include_str!("../testdata/rules.yaml")).expect("a table of cases")
 }
 
 fn schema() -> Value {
-    let definition = serde_json::to_value(definition()).unwrap();
+    let definition = serde_json::to_value(definition()).expect("a definition is JSON");
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
