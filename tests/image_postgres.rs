@@ -1,6 +1,6 @@
 //! The PostgreSQL image as the sidecar uses it: an ordinary user, a root that nobody can write, directories that are mounted.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -207,15 +207,18 @@ async fn a_database_is_made_from_the_environment_and_found_again() -> anyhow::Re
 async fn a_password_comes_from_a_file_and_guards_the_network() -> anyhow::Result<()> {
     let container = Container::new()?;
     std::fs::write(container.sockets.path().join("secret"), "it's secret\n")?;
-    let file = [("POSTGRES_PASSWORD_FILE", "/run/postgresql/secret")];
-    let mut server = container.start(&file, &["postgres"])?;
+    let variables = [
+        ("POSTGRES_PASSWORD_FILE", "/run/postgresql/secret"),
+        ("PGDATA", "/var/lib/postgresql/data/here"),
+    ];
+    let mut server = container.start(&variables, &["postgres"])?;
     let hash =
         "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'postgres'";
     let answer = container
         .answer(&mut server, "postgres", "postgres", hash)
         .await?;
     assert_eq!(answer, "t");
-    let rules = container.data.path().join("pg_hba.conf");
+    let rules = container.data.path().join("here/pg_hba.conf");
     let rules = std::fs::read_to_string(rules)?;
     assert!(
         rules.ends_with("\nhost all all all scram-sha-256\n"),

@@ -13,7 +13,11 @@ const PAUSE: &str = "registry.k8s.io/pause:3.10";
 /// `chroot` into the image as the image's user, with nothing of the caller's environment.
 fn inside(root: &Path) -> Command {
     let mut command = Command::new("chroot");
-    command.arg("--userspec=65532:65532").arg(root).env_clear();
+    command
+        .arg("--userspec=65532:65532")
+        .arg(root)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }
 

@@ -14,6 +14,10 @@ use crate::harness::wait_until;
 /// A daemon that does not end on request after this time is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// Mounts of the daemon end with it, because they are in a namespace of its own. There it meets neither the machine's
+/// configuration and containerd, nor leaves its key and its plugins' folder in the places that no option names.
+const ALONE: &str = r#"mkdir -p /etc/docker && mount -t tmpfs tmpfs /etc/docker && mount -t tmpfs tmpfs /run && exec "$0" "$@""#;
+
 /// A running daemon; dropping it ends it.
 #[derive(Debug)]
 pub struct Docker {
@@ -32,10 +36,9 @@ impl Docker {
         let folder = tempfile::tempdir()?;
         let log = File::create(folder.path().join("log"))?;
         let path = |name: &str| folder.path().join(name).display().to_string();
-        // Mounts of the daemon end with it, because they are in a namespace of its own.
         let mut command = Command::new("unshare");
         command
-            .args(["--mount", "--propagation", "private"])
+            .args(["--mount", "--propagation", "private", "sh", "-c", ALONE])
             .arg(program("DMQ_TEST_DOCKERD")?)
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host"])

@@ -5,6 +5,7 @@ mod docker;
 pub use docker::Docker;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -19,14 +20,27 @@ pub struct Archive {
 }
 
 /// One path of an image, as its layers say it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// Permissions.
+    /// Permissions, without the bits that some packers add for the kind of file.
     pub mode: u32,
     /// User and group by number.
     pub owner: (u64, u64),
     /// `None` for what is no regular file.
     pub contents: Option<Vec<u8>>,
+}
+
+/// A program is megabytes long; its length is what a person can read.
+impl fmt::Debug for Inside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            mode,
+            owner,
+            contents,
+        } = self;
+        let bytes = contents.as_ref().map(Vec::len);
+        write!(f, "{mode:o} {owner:?} {bytes:?} bytes")
+    }
 }
 
 impl Archive {
@@ -87,7 +101,7 @@ impl Archive {
                 let path = entry.path()?.to_string_lossy().into_owned();
                 let header = entry.header();
                 let mut inside = Inside {
-                    mode: header.mode()?,
+                    mode: header.mode()? & 0o7777,
                     owner: (header.uid()?, header.gid()?),
                     contents: None,
                 };

@@ -76,6 +76,7 @@ init_database() {
 }
 
 allow_hosts() {
+    shift
     method=${POSTGRES_HOST_AUTH_METHOD:-$(postgres -C password_encryption "$@")}
     printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 }
