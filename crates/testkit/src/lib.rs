@@ -4,6 +4,7 @@
 pub mod checkers;
 pub mod harness;
 pub mod image;
+pub mod kube;
 pub mod load;
 pub mod sim;
 pub mod walker;
