@@ -21,5 +21,5 @@ pub(crate) fn fix() -> anyhow::Result<()> {
     }
     check::drift::openapi(true)?;
     crds::crds(true)?;
-    charts::charts(true)
+    charts::renew()
 }

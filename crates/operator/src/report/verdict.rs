@@ -183,7 +183,12 @@ pub(super) fn paused(facts: &Facts<'_>) -> Verdict {
             "spec.suspend is set: the operator observes and reports, and changes nothing.",
         );
     }
-    verdict(kind::PAUSED, "False", reason::NOT_SUSPENDED, "")
+    verdict(
+        kind::PAUSED,
+        "False",
+        reason::NOT_SUSPENDED,
+        "spec.suspend is not set.",
+    )
 }
 
 /// `Reconciling`, only while there is something to be done that needs no human.

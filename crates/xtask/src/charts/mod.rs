@@ -23,20 +23,29 @@ type Files = BTreeMap<String, String>;
 
 /// Names the generated files, or writes them.
 pub(crate) fn charts(write: bool) -> anyhow::Result<()> {
-    let helm = cluster::helm()?.join("helm");
-    let mut files = from_sources()?;
     if write {
-        store(&files)?;
+        // Built if it is missing, so that everything is written.
+        cluster::helm()?;
+        return renew();
     }
-    // Rendered from what lies on the disk: so after the rest was written.
-    files.insert(install::FILE.to_owned(), install::render(&helm)?);
-    if write {
-        return store(&files);
-    }
-    for path in files.keys() {
+    for path in from_sources()?.keys() {
         say(path);
     }
+    say(install::FILE);
     Ok(())
+}
+
+/// Writes what can be generated here: `install.yaml` only where Helm lies at hand.
+pub(crate) fn renew() -> anyhow::Result<()> {
+    // Rendered from what lies on the disk: so the rest is written first.
+    store(&from_sources()?)?;
+    let Some(helm) = cluster::built_helm() else {
+        return Ok(());
+    };
+    store(&Files::from([(
+        install::FILE.to_owned(),
+        install::render(&helm)?,
+    )]))
 }
 
 /// Generated files that are not what is generated now. `install.yaml` only where Helm lies at hand: the suite `chart`
