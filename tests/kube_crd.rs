@@ -144,8 +144,8 @@ async fn install(client: &Client) -> anyhow::Result<()> {
             "--for=condition=Established",
             "--timeout=1s",
             &format!("crd/{name}"),
-        ])
-        .map(Some)
+        ])?;
+        kubectl(&["get", "dmqmc", "--all-namespaces"]).map(Some)
     })?;
     Ok(())
 }
@@ -417,38 +417,46 @@ async fn defaults_are_stored_and_shown() -> anyhow::Result<()> {
     assert_eq!(kept["port"], json!(5432));
     assert_eq!(kept["sslMode"], json!("require"));
     assert_eq!(kept["databaseTemplate"], json!("dmq_{id}"));
-    let explained = kubectl(&["explain", "dmqmc.spec.raft.electionTimeoutMs"])?;
-    assert!(
-        explained.contains("times heartbeatIntervalMs"),
-        "{explained}"
-    );
-    let explained = kubectl(&["explain", "dmqmc.spec.store"])?;
-    assert!(explained.contains("exactly one of"), "{explained}");
+    // The documentation of a kind appears a moment after the kind.
+    for (field, sentence) in [
+        (
+            "dmqmc.spec.raft.electionTimeoutMs",
+            "times heartbeatIntervalMs",
+        ),
+        ("dmqmc.spec.store", "exactly one of"),
+    ] {
+        until("kubectl explains the field", || {
+            let explained = kubectl(&["explain", field])?;
+            Ok(explained.contains(sentence).then_some(()))
+        })?;
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn every_object_has_conditions_from_its_first_moment() -> anyhow::Result<()> {
     let place = Place::new().await?;
-    let made = place
-        .create(&object(&json!({"suspend": true}), "meta"), true)
+    let spec = json!({"suspend": true});
+    let made = place.create(&object(&spec, "meta"), false).await?;
+    // Also one whose status somebody emptied.
+    let nothing = Patch::Merge(json!({"status": null}));
+    let emptied = place
+        .objects
+        .patch_status("meta", &PatchParams::default(), &nothing)
         .await?;
-    let made: DmqMetadataCluster = serde_json::from_value(serde_json::to_value(made)?)?;
-    let status = made.status.context("no status")?;
-    assert_eq!((status.replicas, status.ready_replicas), (0, 0));
-    assert_eq!(serde_json::to_value(status.phase)?, json!("Pending"));
-    let [ready] = &status.conditions[..] else {
-        panic!("{:?}", status.conditions)
-    };
-    assert_eq!(
-        (
-            ready.type_.as_str(),
-            ready.status.as_str(),
-            ready.reason.as_str(),
-            ready.message.as_str()
-        ),
-        ("Ready", "Unknown", "Pending", "waiting for the operator")
-    );
+    for object in [made, emptied] {
+        let object: DmqMetadataCluster = serde_json::from_value(serde_json::to_value(object)?)?;
+        let status = object.status.context("no status")?;
+        assert_eq!((status.replicas, status.ready_replicas), (0, 0));
+        assert_eq!(serde_json::to_value(status.phase)?, json!("Pending"));
+        let seen: Vec<[&str; 4]> = status
+            .conditions
+            .iter()
+            .map(|it| [&*it.type_, &*it.status, &*it.reason, &*it.message])
+            .collect();
+        let pending = ["Ready", "Unknown", "Pending", "waiting for the operator"];
+        assert_eq!(seen, [pending]);
+    }
     Ok(())
 }
 
