@@ -26,8 +26,17 @@ use crate::rest::{PREFIX, header};
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
 /// One attempt has this long: more than a server takes to say that an outcome is unknown.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
-/// A connection is made within this time, or the node counts as gone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection is made within this time, or the node counts as gone. What is sent to the address of a pod that
+/// was deleted is dropped, not refused: only time tells.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection on which nothing comes is asked for a sign of life this often ...
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// ... and given up after so many without an answer: a request that waits for a node whose machine is gone would
+/// otherwise wait for all of [`ATTEMPT_TIMEOUT`].
+const KEEPALIVE_RETRIES: u32 = 2;
+/// The same where data was sent and not confirmed.
+#[cfg(target_os = "linux")]
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(3);
 /// Idle connections are closed well before the server closes them, after 30 s.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -76,14 +85,7 @@ impl Client {
         if nodes.is_empty() {
             return Err(ClientError::InvalidAddress("no address given".to_owned()));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .tcp_nodelay(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(ClientError::Transport)?;
+        let http = transport().map_err(ClientError::Transport)?;
         let controller = Mutex::default();
         Ok(Self {
             http,
@@ -238,6 +240,22 @@ impl Client {
         let body = response.bytes().await.map_err(Failure::Transport)?;
         Ok(Raw { headers, body })
     }
+}
+
+/// Connections that find out soon when the other end is gone without a word.
+fn transport() -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tcp_nodelay(true)
+        .tcp_keepalive(KEEPALIVE_INTERVAL)
+        .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
+        .tcp_keepalive_retries(KEEPALIVE_RETRIES)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNCONFIRMED_MAX);
+    builder.build()
 }
 
 /// Which node a request goes to.

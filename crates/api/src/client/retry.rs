@@ -9,8 +9,8 @@ use crate::problem::Problem;
 
 /// First pause before another attempt.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-/// Longest pause: an election takes about this long.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// Longest pause: it comes on top of an election, which takes one to two seconds.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Why an attempt failed.
 #[derive(Debug)]
