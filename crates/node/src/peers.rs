@@ -10,10 +10,12 @@ mod convert;
 mod convert_test;
 mod handshake;
 mod inbound;
+mod journal;
 mod links;
 mod outbound;
 mod outbox;
 pub mod pins;
+mod reach;
 mod report;
 mod server;
 mod snapshot_receive;
@@ -44,8 +46,10 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a TCP connection and for the answer to `Hello`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pause between two attempts to reach a peer. A refused connection costs next to nothing, and a peer that
-/// comes back is found within this.
+/// First pause between two attempts to reach a peer; doubled up to [`RECONNECT_PAUSE_MAX`].
 pub const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest pause. A refused connection costs next to nothing, a name that is looked up in vain costs a name server
+/// some questions; a peer that comes back is found within this, and at once when it calls.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// Streams that one peer connection may hold open: two message streams, a snapshot and calls, times plenty.
 pub const STREAMS_MAX: u32 = 256;

@@ -1,6 +1,7 @@
 //! What is known of the peers: their addresses from the configuration, the rest from their handshakes.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dmq_metadata::FeatureLevel;
@@ -37,6 +38,7 @@ impl PeerInfo {
 pub struct PeerBook {
     addresses: watch::Sender<Arc<BTreeMap<NodeId, NodeAddress>>>,
     heard: Arc<RwLock<BTreeMap<NodeId, PeerInfo>>>,
+    sources: watch::Sender<BTreeMap<NodeId, IpAddr>>,
 }
 
 impl PeerBook {
@@ -45,6 +47,7 @@ impl PeerBook {
         Self {
             addresses: watch::Sender::new(index(nodes)),
             heard: Arc::default(),
+            sources: watch::Sender::default(),
         }
     }
 
@@ -78,6 +81,18 @@ impl PeerBook {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&node)
             .cloned()
+    }
+
+    /// Notes from where a peer called. A pod that is made anew has another address than the one that name
+    /// servers and their caches still tell for some seconds.
+    pub fn note_source(&self, node: NodeId, source: IpAddr) {
+        self.sources
+            .send_if_modified(|sources| sources.insert(node, source) != Some(source));
+    }
+
+    /// From where the peers called last, and every later change of it.
+    pub fn sources(&self) -> watch::Receiver<BTreeMap<NodeId, IpAddr>> {
+        self.sources.subscribe()
     }
 
     /// Notes what a peer says; a stream does not tell whether it is initialised and keeps that.

@@ -55,6 +55,11 @@ impl Raft for RaftService {
         request: Request<proto::HelloRequest>,
     ) -> Result<Response<proto::HelloReply>, Status> {
         let info = check_hello(&self.0.own, request.get_ref()).map_err(refused)?;
+        if let Some(source) = request.remote_addr() {
+            self.0
+                .book
+                .note_source(info.member.node, source.ip().to_canonical());
+        }
         self.0.note(info);
         let reply = self
             .0

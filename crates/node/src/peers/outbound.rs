@@ -1,5 +1,7 @@
 //! The connections to one peer: opened again whenever they break, drained from its [`Outbox`].
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,16 +11,16 @@ use dmq_raft::{Entry, LogIndex, MemberId, Message, MessageBody, NodeId};
 use dmq_replica::DriverInput;
 use futures::Stream;
 use tokio::sync::Notify;
-use tonic::transport::{Channel, Endpoint};
+use tokio::sync::watch;
+use tonic::transport::Channel;
 
 use super::convert::message_to_proto;
 use super::handshake::check_hello_reply;
+use super::journal::{Journal, LinkError};
 use super::outbox::{Lane, Outbox, Parcel};
+use super::reach::{dial, fallback, first_of, within};
 use super::report::report_to_proto;
-use super::{
-    Addressee, CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MESSAGE_BYTES_MAX, PeerBook,
-    RECONNECT_PAUSE,
-};
+use super::{Addressee, PeerBook, PeerInfo, RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
 use crate::queue::Sender;
 use crate::threads::Work;
 
@@ -108,48 +110,32 @@ struct Link {
     sessions: AtomicU64,
 }
 
-/// Why there is no connection. Equal texts are logged once.
-#[derive(Debug, thiserror::Error)]
-enum LinkError {
-    #[error("no address in `dmq.kraft.cluster.nodes`")]
-    NoAddress,
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    #[error("no answer within {0:?}")]
-    Silent(Duration),
-    #[error("refused: {0}")]
-    Refused(String),
-    #[error("the peer is not who it should be: {0}")]
-    Identity(#[from] super::Refusal),
-    #[error("the connection broke: {0}")]
-    Broken(String),
-    #[error("the address changed")]
-    Moved,
-}
-
 async fn keep_connected(link: Link, wake: Arc<Notify>) {
-    let mut last_reason = String::new();
+    let mut journal = Journal::default();
+    let mut pause = RECONNECT_PAUSE;
     loop {
-        let error = match Box::pin(link.session(&mut last_reason)).await {
+        let error = match Box::pin(link.session(&mut journal)).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
         link.ended();
-        link.log(&error, &mut last_reason);
-        // A wake-up that came while we were connected is old news: only then may it cut the pause short.
+        if journal.failed(link.node, &error) {
+            pause = RECONNECT_PAUSE;
+        }
+        // A peer that is heard is there: try at once.
         tokio::select! {
-            () = tokio::time::sleep(RECONNECT_PAUSE) => {}
-            () = wake.notified() => tokio::time::sleep(RECONNECT_PAUSE / 10).await,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(RECONNECT_PAUSE_MAX),
+            () = wake.notified() => {
+                pause = RECONNECT_PAUSE;
+                tokio::time::sleep(RECONNECT_PAUSE / 10).await;
+            }
         }
     }
 }
 
 impl Link {
     /// Connects and stays until something breaks.
-    async fn session(
-        &self,
-        last_reason: &mut String,
-    ) -> Result<std::convert::Infallible, LinkError> {
+    async fn session(&self, journal: &mut Journal) -> Result<std::convert::Infallible, LinkError> {
         let mut addresses = self.context.book.addresses();
         let authority = self
             .context
@@ -164,8 +150,14 @@ impl Link {
                 return Err(error);
             }
         };
-        let (mut control, mut data) = tokio::try_join!(dial(&authority), dial(&authority))?;
-        let member = self.hello(&mut control).await?;
+        let mut sources = self.context.book.sources();
+        let source = sources.borrow_and_update().get(&self.node).copied();
+        let (mut control, at, info) = self.reach(&authority, source).await?;
+        let mut data = dial(&at).await?;
+        let member = info.member;
+        self.context.driver.push_always(info.features_input());
+        self.context.book.note(info);
+        let mut probe = control.clone();
         let session = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
         self.outbox.open(session);
         let (mut control, mut append) = tokio::try_join!(
@@ -176,24 +168,59 @@ impl Link {
             member,
             client: data,
         });
-        last_reason.clear();
-        tracing::info!(peer = self.node.0, address = authority, "connected to peer");
+        journal.connected(self.node, &at);
         tokio::select! {
             end = control.get_mut().message() => Err(broken(end)),
             end = append.get_mut().message() => Err(broken(end)),
             () = moved(&mut addresses, self.node, &authority) => Err(LinkError::Moved),
+            error = self.moved_away(&mut sources, source, &mut probe) => Err(error),
         }
     }
 
-    async fn hello(&self, client: &mut RaftClient<Channel>) -> Result<MemberId, LinkError> {
+    /// Whoever answers as this peer: at its address, or where it called from if it is not there.
+    async fn reach(
+        &self,
+        authority: &str,
+        source: Option<IpAddr>,
+    ) -> Result<(RaftClient<Channel>, String, PeerInfo), LinkError> {
+        let hello = |at: String| async move {
+            let mut client = dial(&at).await?;
+            let info = self.hello(&mut client).await?;
+            Ok((client, at, info))
+        };
+        let fallback = fallback(authority, source).map(hello);
+        first_of(hello(authority.to_owned()), fallback).await
+    }
+
+    async fn hello(&self, client: &mut RaftClient<Channel>) -> Result<PeerInfo, LinkError> {
         let reply = within(client.hello(self.context.own.hello(self.node)))
             .await?
             .into_inner();
-        let info = check_hello_reply(&self.context.own, self.node, &reply)?;
-        let member = info.member;
-        self.context.driver.push_always(info.features_input());
-        self.context.book.note(info);
-        Ok(member)
+        Ok(check_hello_reply(&self.context.own, self.node, &reply)?)
+    }
+
+    /// Ends when the peer has called from another address than before and no longer answers on this connection:
+    /// its pod is gone, without a word, and so is the machine that could have refused what we send there.
+    async fn moved_away(
+        &self,
+        sources: &mut watch::Receiver<BTreeMap<NodeId, IpAddr>>,
+        mut source: Option<IpAddr>,
+        probe: &mut RaftClient<Channel>,
+    ) -> LinkError {
+        loop {
+            let other = |now: &BTreeMap<NodeId, IpAddr>| now.get(&self.node).copied() != source;
+            match sources
+                .wait_for(other)
+                .await
+                .map(|now| now.get(&self.node).copied())
+            {
+                Ok(now) => source = now,
+                Err(_) => return std::future::pending().await,
+            }
+            if let Err(error) = self.hello(probe).await {
+                return error;
+            }
+        }
     }
 
     /// The frames of one lane for as long as the session lasts; the first one says who speaks to whom.
@@ -229,20 +256,6 @@ impl Link {
         if let Some(connection) = lock(&self.connection).take() {
             let unreachable = DriverInput::Unreachable(connection.member);
             self.context.driver.push_always(Work::Input(unreachable));
-        }
-    }
-
-    /// One line per reason, not one per attempt.
-    fn log(&self, error: &LinkError, last_reason: &mut String) {
-        let reason = error.to_string();
-        if reason != *last_reason {
-            match error {
-                LinkError::Refused(_) | LinkError::Identity(_) => {
-                    tracing::warn!(peer = self.node.0, reason, "peer refused the connection");
-                }
-                _ => tracing::info!(peer = self.node.0, reason, "no connection to peer"),
-            }
-            *last_reason = reason;
         }
     }
 }
@@ -320,39 +333,6 @@ fn entry_bytes(message: &Message) -> usize {
     }
 }
 
-async fn dial(authority: &str) -> Result<RaftClient<Channel>, LinkError> {
-    let endpoint = Endpoint::from_shared(format!("http://{authority}"))
-        .map_err(|error| LinkError::Connect(error.to_string()))?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
-    let channel = endpoint
-        .connect()
-        .await
-        .map_err(|error| LinkError::Connect(root_cause(&error)))?;
-    Ok(RaftClient::new(channel)
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX))
-}
-
-/// The last cause says what happened ("Connection refused"); the ones before say "transport error".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), root_cause)
-}
-
-async fn within<T>(call: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, LinkError> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, call).await {
-        Err(_) => Err(LinkError::Silent(CONNECT_TIMEOUT)),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(status)) if status.code() == tonic::Code::FailedPrecondition => {
-            Err(LinkError::Refused(status.message().to_owned()))
-        }
-        Ok(Err(status)) => Err(LinkError::Broken(status.message().to_owned())),
-    }
-}
-
 fn broken(end: Result<Option<proto::StreamReply>, tonic::Status>) -> LinkError {
     match end {
         Ok(_) => LinkError::Broken("closed by the peer".to_owned()),
@@ -362,13 +342,11 @@ fn broken(end: Result<Option<proto::StreamReply>, tonic::Status>) -> LinkError {
 
 /// Ends when the address book names another address for the node.
 async fn moved(
-    addresses: &mut tokio::sync::watch::Receiver<
-        Arc<std::collections::BTreeMap<NodeId, crate::config::NodeAddress>>,
-    >,
+    addresses: &mut watch::Receiver<Arc<BTreeMap<NodeId, crate::config::NodeAddress>>>,
     node: NodeId,
     authority: &str,
 ) {
-    let other = |book: &Arc<std::collections::BTreeMap<NodeId, crate::config::NodeAddress>>| {
+    let other = |book: &Arc<BTreeMap<NodeId, crate::config::NodeAddress>>| {
         book.get(&node)
             .is_none_or(|entry| entry.authority() != authority)
     };
