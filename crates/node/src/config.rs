@@ -44,6 +44,8 @@ pub struct Config {
     pub management_port: Option<u16>,
     /// `store.url`: `sqlite:` (in the node's directory), `sqlite:/path` or `postgres://...`.
     pub store_url: String,
+    /// `store.user`, `store.password-file`: what `store.url` does not say, so that it may be seen by everybody.
+    pub store_credentials: dmq_store::Credentials,
     /// `broker.session-timeout-ms`: a broker that is silent for longer is fenced. Default: 9000.
     pub broker_session_timeout: Duration,
     /// `auth.admin-token-file`: without it, admin routes answer to loopback only.

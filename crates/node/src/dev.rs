@@ -15,7 +15,7 @@ use tokio::io::AsyncBufReadExt;
 
 use crate::cli::DevArgs;
 use crate::exit::Failure;
-use crate::shutdown;
+use crate::shutdown::Signals;
 use children::Children;
 use console::{Console, Order};
 use picture::Picture;
@@ -54,12 +54,11 @@ async fn attend(plan: &Plan, children: &mut Children, args: &DevArgs) -> Result<
     let mut lines = Some(tokio::io::BufReader::new(tokio::io::stdin()).lines());
     let mut look = tokio::time::interval(LOOK_INTERVAL);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let stop = shutdown::signal();
-    tokio::pin!(stop);
+    let mut signals = Signals::listen()?;
     let mut first_leads = Settling::new(plan)?;
     loop {
         tokio::select! {
-            () = &mut stop => return Ok(()),
+            () = signals.next() => return Ok(()),
             _ = look.tick() => {
                 picture.observe_processes(&children.look());
                 picture.observe_nodes(watcher.look().await);

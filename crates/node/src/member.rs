@@ -222,21 +222,19 @@ impl<D: Disk> Member for RunningMember<D> {
     }
 
     async fn transfer(&self, request: TransferRequest) -> Result<Transferred, RequestError> {
-        let actual = self.status.borrow().term;
-        if request
-            .expected_term
-            .is_some_and(|expected| expected != actual)
-        {
-            return Err(RequestError::StaleTerm { actual });
-        }
         let to = request.target.map(raft_node_id);
+        let expected_term = request.expected_term.map(|term| dmq_raft::Term(term.0));
         let late = || RequestError::Undecided("the transfer did not end in time".to_owned());
-        let build = |ticket| DriverInput::Transfer { ticket, to };
+        let build = |ticket| DriverInput::Transfer {
+            ticket,
+            to,
+            expected_term,
+        };
         match self.question(TRANSFER_TIMEOUT, late, build).await? {
-            Answer::Transferred { to } => {
-                let (leader, term) = (node_id(to), self.status.borrow().term);
-                Ok(Transferred { leader, term })
-            }
+            Answer::Transferred { to, term } => Ok(Transferred {
+                leader: node_id(to),
+                term: Term(term.0),
+            }),
             other => Err(errors::unexpected(&other)),
         }
     }

@@ -20,7 +20,7 @@ use crate::handle::NodeStatus;
 use crate::lifecycle;
 use crate::queue::Sender;
 use crate::rest::{Rest, Surface};
-use crate::shutdown;
+use crate::shutdown::{self, Signals};
 use crate::threads::Work;
 use listeners::Listeners;
 use parts::{Ended, Parts};
@@ -49,10 +49,19 @@ pub async fn serve(
     options: ServeOptions,
     clients: runtime::Handle,
 ) -> Result<(), Failure> {
+    // Before anything that takes time: process 1 of a container has no handlers but its own, and a signal
+    // that nobody handles is lost there.
+    let mut signals = Signals::listen()?;
     preflight::check(&config, options.bootstrap)?;
     warn_of_exposure(&config);
     let listeners = Listeners::bind(&config).await?;
-    let opened = data::open(&config, options.bootstrap).await?;
+    let opened = tokio::select! {
+        opened = data::open(&config, options.bootstrap) => opened?,
+        () = signals.next() => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     if options.bootstrap && opened.is_unborn() {
         preflight::check_voters(&config)?;
     }
@@ -65,7 +74,7 @@ pub async fn serve(
         peers = config.own().authority(),
         "serving"
     );
-    let ended = attend(&mut parts, &servers.rest, &options).await;
+    let ended = attend(&mut parts, &servers.rest, &options, &mut signals).await;
     for task in background {
         task.abort();
     }
@@ -75,10 +84,15 @@ pub async fn serve(
 }
 
 /// Waits for the end: asked for, or forced by a part. A second signal cuts the stop sequence short.
-async fn attend(parts: &mut Parts, rest: &Rest, options: &ServeOptions) -> Ended {
+async fn attend(
+    parts: &mut Parts,
+    rest: &Rest,
+    options: &ServeOptions,
+    signals: &mut Signals,
+) -> Ended {
     tokio::select! {
         ended = parts.ended() => return ended,
-        () = shutdown::signal() => {}
+        () = signals.next() => {}
         () = shutdown::stdin_closed(), if options.stop_when_stdin_closes => {}
     }
     tracing::info!("stopping");
@@ -88,7 +102,7 @@ async fn attend(parts: &mut Parts, rest: &Rest, options: &ServeOptions) -> Ended
     tokio::select! {
         ended = parts.ended() => ended,
         never = drained => match never {},
-        () = shutdown::signal() => Ended::Told(ExitReason::Stopped),
+        () = signals.next() => Ended::Told(ExitReason::Stopped),
         () = tokio::time::sleep(STOP_TIMEOUT) => {
             tracing::warn!("the stop sequence did not end in time");
             Ended::Told(ExitReason::Stopped)

@@ -32,8 +32,9 @@ pub use demand::{Demand, Waiting};
 
 /// First pause after the database was not reachable; doubled up to [`RETRY_PAUSE_MAX`].
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Longest pause between two attempts.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause between two attempts. One a second disturbs no server, and a database that starts beside the
+/// node, or comes back, is not kept waiting.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Time between two transactions while nobody waits for them: five a second keep the rows of a follower
 /// fresh, and a page that many entries touch is written once.
 const PACE_UNWATCHED: Duration = Duration::from_millis(200);
@@ -44,6 +45,8 @@ pub struct ProjectorContext<D: Disk> {
     pub owner: Owner,
     /// `store.url`.
     pub url: String,
+    /// `store.user` and `store.password-file`.
+    pub credentials: dmq_store::Credentials,
     /// The node's directory, for the embedded store.
     pub directory: std::path::PathBuf,
     /// The log, to judge what is found.

@@ -8,6 +8,7 @@
 mod body;
 mod brokers;
 mod cluster;
+mod confirm;
 mod controller;
 mod convert;
 mod error;

@@ -1,7 +1,7 @@
 //! What a waiting request gets in the end, and whether its sender may try again.
 
 use dmq_metadata::{BrokerEpoch, BrokerId, Outcome, Rejection};
-use dmq_raft::{EntryId, LogIndex, NodeId};
+use dmq_raft::{EntryId, LogIndex, NodeId, Term};
 
 /// Names one waiting request. The shell chooses it and never uses one twice within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,8 @@ pub enum Answer {
     Transferred {
         /// The new controller.
         to: NodeId,
+        /// Its term.
+        term: Term,
     },
     /// A snapshot is durable at this position.
     SnapshotTaken {
@@ -119,6 +121,15 @@ pub enum RequestError {
     /// What the state machine would say, from the confirmed state of the controller.
     #[error("{}", .0.message)]
     Rejected(Rejection),
+    /// `expectedTerm` is not the controller's term.
+    #[error("the term is {actual}")]
+    StaleTerm {
+        /// The controller's term.
+        actual: Term,
+    },
+    /// An administrative request may take effect yet, or may have: says which, and what is known.
+    #[error("{0}")]
+    Undecided(String),
     /// The request contradicts what is (409): says what.
     #[error("{0}")]
     Conflict(String),
@@ -145,6 +156,8 @@ impl RequestError {
             | Self::NotApplied { .. }
             | Self::Unavailable(_) => true,
             Self::OutcomeUnknown
+            | Self::Undecided(_)
+            | Self::StaleTerm { .. }
             | Self::TooLarge { .. }
             | Self::Rejected(_)
             | Self::Conflict(_)
@@ -154,6 +167,6 @@ impl RequestError {
 
     /// Whether the command may have happened, or may happen yet.
     pub const fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown)
+        matches!(self, Self::OutcomeUnknown | Self::Undecided(_))
     }
 }

@@ -6,7 +6,7 @@ mod shell;
 use dmq_metadata::{
     BrokerEpoch, BrokerId, Command, Envelope, FeatureLevel, LogTime, Principal, RequestId, WallTime,
 };
-use dmq_raft::{NodeId, Role};
+use dmq_raft::{NodeId, Role, Term};
 use dmq_replica::{
     Ack, AlarmKind, Answer, DriverInput, DriverOutput, Heartbeat, LogOutput, Proposal,
     RequestError, Ticket,
@@ -33,6 +33,14 @@ fn heartbeat(ticket: Ticket, broker: u32, epoch: Option<u64>) -> DriverInput {
         want_fence: false,
         want_shut_down: false,
     })
+}
+
+fn transfer(ticket: Ticket, to: Option<NodeId>, expected_term: Option<Term>) -> DriverInput {
+    DriverInput::Transfer {
+        ticket,
+        to,
+        expected_term,
+    }
 }
 
 /// Ticks these nodes alone, as if the others were paused.
@@ -111,7 +119,7 @@ fn a_controller_rejects_a_heartbeat_once_a_majority_has_confirmed_it() {
 fn a_second_transfer_does_not_fail_the_one_that_runs() {
     let mut shell = Shell::born(3, |_| ());
     shell.cut.insert((0, 2));
-    let transfer = |to| move |ticket| DriverInput::Transfer { ticket, to };
+    let transfer = |to| move |ticket| transfer(ticket, to, None);
     let first = shell.ask(0, transfer(Some(NodeId(3))));
     assert!(!shell.answers.contains_key(&first));
     let second = shell.ask(0, transfer(Some(NodeId(2))));
@@ -119,6 +127,73 @@ fn a_second_transfer_does_not_fail_the_one_that_runs() {
     shell.tell(0, DriverInput::Stop);
     assert!(!shell.answers.contains_key(&first), "it still runs");
     shell.until("an answer", |shell| shell.answers.contains_key(&first));
+}
+
+#[test]
+fn the_controller_judges_the_expected_term_and_nobody_else_does() {
+    let mut shell = Shell::born(3, |_| ());
+    let term = shell.status(0).term;
+    let stale = Some(Term(term.0 - 1));
+    let follower = shell.ask(1, |ticket| transfer(ticket, None, stale));
+    let error = failure(&shell, follower);
+    assert!(
+        matches!(
+            error,
+            RequestError::NotController {
+                leader: Some(NodeId(1))
+            }
+        ),
+        "{error:?}"
+    );
+    let refused = shell.ask(0, |ticket| transfer(ticket, Some(NodeId(2)), stale));
+    assert_eq!(
+        *failure(&shell, refused),
+        RequestError::StaleTerm { actual: term }
+    );
+    assert!(!failure(&shell, refused).retriable());
+    assert_eq!(shell.leader(), Some(0), "nothing was done");
+    let done = shell.ask(0, |ticket| transfer(ticket, Some(NodeId(2)), Some(term)));
+    shell.until("an answer", |shell| shell.answers.contains_key(&done));
+    let Answer::Transferred { to, term: new } = shell.answers[&done] else {
+        panic!("{:?}", shell.answers[&done])
+    };
+    assert_eq!(to, NodeId(2));
+    assert_eq!(new, shell.status(1).term);
+    assert!(new > term);
+}
+
+#[test]
+fn a_transfer_that_ran_out_of_time_says_who_leads() {
+    let mut shell = Shell::born(3, |_| ());
+    shell.cut.insert((0, 2));
+    let ticket = shell.ask(0, |ticket| transfer(ticket, Some(NodeId(3)), None));
+    shell.until("an answer", |shell| shell.answers.contains_key(&ticket));
+    let error = failure(&shell, ticket);
+    assert!(error.retriable(), "{error:?}");
+    let term = shell.status(0).term;
+    assert_eq!(
+        error.to_string(),
+        format!("the target did not take over; this node leads in term {term}")
+    );
+}
+
+#[test]
+fn a_transfer_without_a_winner_is_undecided() {
+    let mut shell = Shell::born(3, |_| ());
+    // The target's call for votes ends the term, and its one vote is still on its way to the disk when the
+    // target falls silent: the old controller is none any more, and nobody knows of a new one.
+    shell.cut.insert((1, 2));
+    shell.nodes[0].log_held = true;
+    let ticket = shell.ask(0, |ticket| transfer(ticket, Some(NodeId(3)), None));
+    shell.isolate(2);
+    shell.nodes[0].log_held = false;
+    shell.until("an answer", |shell| shell.answers.contains_key(&ticket));
+    let error = failure(&shell, ticket);
+    assert!(error.outcome_unknown() && !error.retriable(), "{error:?}");
+    assert!(
+        error.to_string().contains("does not lead any more"),
+        "{error}"
+    );
 }
 
 /// A command that no binary of this level can apply: every member stops before it.

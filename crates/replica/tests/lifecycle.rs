@@ -159,10 +159,27 @@ fn all_members_stop_together_without_waiting_for_each_other() {
 }
 
 #[test]
+fn the_only_voter_leads_at_once_after_a_restart() {
+    let mut shell = Shell::born(1, |_| ());
+    shell.write(0, 9, Ack::Applied);
+    shell.kill(0);
+    shell.start(0);
+    assert_eq!(shell.leader(), None);
+    shell.tick();
+    assert_eq!(shell.leader(), Some(0), "it waits for nobody");
+    let write = shell.write(0, 10, Ack::Applied);
+    assert!(matches!(shell.answers[&write], Answer::Committed(_)));
+}
+
+#[test]
 fn a_transfer_to_a_stranger_names_the_voters() {
     let mut shell = Shell::born(3, |_| ());
     let to = Some(NodeId(9));
-    let ticket = shell.ask(0, |ticket| DriverInput::Transfer { ticket, to });
+    let ticket = shell.ask(0, |ticket| DriverInput::Transfer {
+        ticket,
+        to,
+        expected_term: None,
+    });
     let text = failure(&shell, ticket).to_string();
     assert_eq!(text, "target is '9': must be one of the voters 1, 2, 3");
 }
@@ -171,11 +188,15 @@ fn a_transfer_to_a_stranger_names_the_voters() {
 fn a_transfer_answers_with_the_new_controller() {
     let mut shell = Shell::born(3, |_| ());
     let to = Some(NodeId(3));
-    let ticket = shell.ask(0, |ticket| DriverInput::Transfer { ticket, to });
+    let ticket = shell.ask(0, |ticket| DriverInput::Transfer {
+        ticket,
+        to,
+        expected_term: None,
+    });
     shell.until("an answer", |shell| shell.answers.contains_key(&ticket));
     assert!(matches!(
         shell.answers[&ticket],
-        Answer::Transferred { to: NodeId(3) }
+        Answer::Transferred { to: NodeId(3), .. }
     ));
     assert_eq!(shell.leader(), Some(2));
 }

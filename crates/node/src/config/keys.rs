@@ -65,6 +65,10 @@ pub(super) const ADVERTISED_URL: &str = "server.advertised-url";
 pub(super) const MANAGEMENT_PORT: &str = "management.port";
 /// `store.url`.
 pub(super) const STORE_URL: &str = "store.url";
+/// `store.user`.
+pub(super) const STORE_USER: &str = "store.user";
+/// `store.password-file`.
+pub(super) const STORE_PASSWORD_FILE: &str = "store.password-file";
 /// `broker.session-timeout-ms`.
 pub(super) const BROKER_SESSION_TIMEOUT_MS: &str = "broker.session-timeout-ms";
 /// `auth.admin-token-file`.
@@ -150,7 +154,17 @@ pub const KEYS: &[Key] = &[
     key(
         STORE_URL,
         Kind::Text,
-        "Database of the projection: sqlite: (in the node's directory), sqlite:/path or postgres://...; default sqlite:",
+        "Database of the projection: sqlite: (in the node's directory), sqlite:/path or postgres://... (with ?sslmode=verify-full&sslrootcert=/ca.pem for TLS), {id} in it is the node id; default sqlite:",
+    ),
+    key(
+        STORE_USER,
+        Kind::Text,
+        "User of the PostgreSQL server, if store.url names none",
+    ),
+    key(
+        STORE_PASSWORD_FILE,
+        Kind::Text,
+        "File with the password of the PostgreSQL server, read for every connection",
     ),
     key(
         BROKER_SESSION_TIMEOUT_MS,

@@ -333,6 +333,33 @@ fn urls_are_checked_and_passwords_stay_hidden() {
 }
 
 #[test]
+fn a_databases_user_and_password_may_be_kept_out_of_its_url() {
+    let url = ("store.url", "postgres://db:5432/meta?sslmode=require");
+    let file = ("store.password-file", "/secret/password");
+    let config = read_with(THREE, &[("STORE_USER", "meta")], &[url, file]).unwrap();
+    assert_eq!(config.store_credentials.user.as_deref(), Some("meta"));
+    assert_eq!(
+        config.store_credentials.password_file.as_deref(),
+        Some(Path::new("/secret/password"))
+    );
+    refused(
+        &[("store.url", "postgres://u:secret@db/meta"), file],
+        &[
+            "`store.url`",
+            "u:***@",
+            "store.password-file",
+            "give it once",
+        ],
+    );
+    refused(&[file], &["`store.url`", "`sqlite:`", "only"]);
+    let url = ("store.url", "postgres://db/dmq_{id}?sslmode=require");
+    assert_eq!(
+        read(THREE, &[url]).unwrap().store_url,
+        "postgres://db/dmq_1?sslmode=require"
+    );
+}
+
+#[test]
 fn hosts_levels_and_formats_are_checked() {
     refused(
         &[("server.host", "localhost")],

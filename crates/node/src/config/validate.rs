@@ -8,7 +8,8 @@ use dmq_metadata::NodeId;
 use super::keys::{
     ADMIN_TOKEN_FILE, ADVERTISED_URL, BROKER_SESSION_TIMEOUT_MS, CLUSTER_NODES,
     ELECTION_TIMEOUT_MS, HEARTBEAT_INTERVAL_MS, KEPT_ENTRIES, LOG_FORMAT, LOG_LEVEL,
-    MANAGEMENT_PORT, SERVER_HOST, SERVER_PORT, SNAPSHOT_BYTES, SNAPSHOT_INTERVAL_MS, STORE_URL,
+    MANAGEMENT_PORT, SERVER_HOST, SERVER_PORT, SNAPSHOT_BYTES, SNAPSHOT_INTERVAL_MS,
+    STORE_PASSWORD_FILE, STORE_URL, STORE_USER,
 };
 use super::load::Table;
 use super::values::{Values, narrow};
@@ -35,7 +36,8 @@ pub(super) fn validate(table: &Table, file: Option<PathBuf>) -> Result<Config, C
         cluster_id: values.cluster_id()?,
         server,
         management_port,
-        store_url: store_url(&values, &node_dir(&raft.log_dir, node_id))?,
+        store_url: store_url(&values, node_id, &node_dir(&raft.log_dir, node_id))?,
+        store_credentials: store_credentials(&values)?,
         raft,
         broker_session_timeout: values.millis(BROKER_SESSION_TIMEOUT_MS, 100..=3_600_000, 9000)?,
         admin_token_file: values.text(ADMIN_TOKEN_FILE)?.map(PathBuf::from),
@@ -45,6 +47,8 @@ pub(super) fn validate(table: &Table, file: Option<PathBuf>) -> Result<Config, C
     })
 }
 
+/// What stands for the node's id in `store.url`.
+const NODE_ID_PLACE: &str = "{id}";
 /// The forms of `store.url`.
 const STORE_URLS: &str = "sqlite:, sqlite:/path or postgres://...";
 
@@ -94,9 +98,15 @@ fn server(values: &Values<'_>, own: &NodeAddress) -> Result<ServerConfig, Config
 }
 
 /// Everything that can be wrong with the URL itself is found by making a store of it, which opens nothing.
-fn store_url(values: &Values<'_>, node_dir: &Path) -> Result<String, ConfigError> {
+fn store_url(
+    values: &Values<'_>,
+    node_id: NodeId,
+    node_dir: &Path,
+) -> Result<String, ConfigError> {
     let text = values.text(STORE_URL)?.unwrap_or("sqlite:");
-    match dmq_store::open(text, node_dir) {
+    // Nodes with one configuration each have a database of their own on a server that they share.
+    let text = &text.replace(NODE_ID_PLACE, &node_id.to_string());
+    match dmq_store::open_as(text, node_dir, &store_credentials(values)?) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => {
             let shown = dmq_store::redact(text);
@@ -113,6 +123,13 @@ fn store_url(values: &Values<'_>, node_dir: &Path) -> Result<String, ConfigError
             Err(values.invalid(STORE_URL, &shown, rule))
         }
     }
+}
+
+fn store_credentials(values: &Values<'_>) -> Result<dmq_store::Credentials, ConfigError> {
+    Ok(dmq_store::Credentials {
+        user: values.text(STORE_USER)?.map(str::to_owned),
+        password_file: values.text(STORE_PASSWORD_FILE)?.map(PathBuf::from),
+    })
 }
 
 fn check_url(

@@ -1,7 +1,7 @@
 //! The driver's refusals in the words of the handle, with what only the node knows: addresses.
 
 use dmq_log::Disk;
-use dmq_metadata::MetadataIndex;
+use dmq_metadata::{MetadataIndex, Term};
 use dmq_replica::Answer;
 
 use super::RunningMember;
@@ -36,6 +36,10 @@ impl<D: Disk> RunningMember<D> {
                 applied: MetadataIndex(applied.0),
             },
             Replica::Rejected(rejection) => RequestError::Rejected(rejection),
+            Replica::StaleTerm { actual } => RequestError::StaleTerm {
+                actual: Term(actual.0),
+            },
+            Replica::Undecided(text) => RequestError::Undecided(text),
             Replica::Conflict(text) => RequestError::Conflict(text),
             Replica::Invalid(text) => RequestError::Invalid(text),
             Replica::Unavailable(text) => RequestError::Unavailable(text),

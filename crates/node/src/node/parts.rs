@@ -254,6 +254,7 @@ impl Parts {
                 directory: identity.directory(),
             },
             url: config.store_url.clone(),
+            credentials: config.store_credentials.clone(),
             directory: config.node_dir(),
             reader: reader.clone(),
             changes_after: MetadataIndex(image_from.0),

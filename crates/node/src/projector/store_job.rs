@@ -49,7 +49,7 @@ pub(super) fn open<D: Disk>(
         tokio::time::sleep(pause).await;
         let store = match store {
             Some(store) => Ok(store),
-            None => dmq_store::open(&context.url, &context.directory),
+            None => dmq_store::open_as(&context.url, &context.directory, &context.credentials),
         };
         Done::Opened(match store {
             Ok(store) => prepare(store, &context).await,

@@ -1,7 +1,5 @@
 //! Probes around a restart: may this member be stopped, has it caught up again?
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::Response;
 use dmq_api::problem::Problem;
@@ -12,8 +10,8 @@ use dmq_metadata::{MetadataIndex, NodeId};
 
 use super::error::ApiError;
 use super::extract::Params;
-use super::respond;
-use crate::handle::{Consistency, Handle, MemberStatus, NodeStatus, ReadRequest, RequestError};
+use super::{confirm, respond};
+use crate::handle::{Handle, MemberStatus, NodeStatus};
 
 /// A voter within this many entries of the leader counts as caught up: it is so again in no time.
 const CAUGHT_UP_LAG_MAX: u64 = 1_000;
@@ -34,37 +32,9 @@ pub(super) async fn probe_pre_restart(
     State(handle): State<Handle>,
     Params(query): Params<PreRestartQuery>,
 ) -> Result<Response, ApiError> {
-    let status = confirmed_status(&handle).await?;
+    let status = confirm::led(&handle).await?;
     let node = query.node_id.map_or(status.node, NodeId);
     respond::json(&pre_restart(&status, node)?)
-}
-
-/// The status of a controller that a majority has confirmed in this very term. One that was deposed and has
-/// not heard of it yet would call its lost voters healthy.
-async fn confirmed_status(handle: &Handle) -> Result<Arc<NodeStatus>, RequestError> {
-    let before = led(handle.status())?;
-    let read = ReadRequest {
-        consistency: Consistency::Linearizable,
-        min_index: MetadataIndex(0),
-        timeout: None,
-    };
-    handle.read(read).await?;
-    let after = led(handle.status())?;
-    if after.term == before.term {
-        Ok(after)
-    } else {
-        Err(RequestError::LeaderChanged)
-    }
-}
-
-fn led(status: Arc<NodeStatus>) -> Result<Arc<NodeStatus>, RequestError> {
-    if status.is_leader() {
-        return Ok(status);
-    }
-    Err(RequestError::NotController {
-        leader: status.leader,
-        url: status.leader_url.clone(),
-    })
 }
 
 /// The verdict on stopping `node`, as the controller's status shows it.
@@ -80,21 +50,28 @@ fn pre_restart(status: &NodeStatus, node: NodeId) -> Result<PreRestartResponse, 
         ));
     }
     let majority = status.voters.len() / 2 + 1;
-    let others = status.voters.iter().filter(|voter| voter.id != node);
-    let successors: Vec<u32> = others
-        .filter(|voter| can_take_over(status, voter))
-        .map(|voter| voter.id.0)
-        .collect();
+    let mut successors = Vec::new();
+    let mut missing = Vec::new();
+    for voter in status.voters.iter().filter(|voter| voter.id != node) {
+        match why_not(status, voter) {
+            None => successors.push(voter.id.0),
+            Some(reason) => missing.push(format!("{} {reason}", voter.id)),
+        }
+    }
     let safe = !is_voter || successors.len() >= majority;
-    let reason = format!(
-        "{} of {} voters would stay and be caught up, {majority} are needed",
-        successors.len(),
-        status.voters.len(),
-    );
+    let reason = (!safe).then(|| {
+        let (left, all) = (successors.len(), status.voters.len());
+        let mut text =
+            format!("{left} of {all} voters would stay and be caught up, {majority} are needed");
+        if !missing.is_empty() {
+            text = format!("{text}; voter {}", missing.join(", voter "));
+        }
+        text
+    });
     Ok(PreRestartResponse {
         node_id: node.0,
         safe,
-        reason: (!safe).then_some(reason),
+        reason,
         is_leader: status.node == node,
         successors,
         majority: u32::try_from(majority).unwrap_or(u32::MAX),
@@ -102,18 +79,25 @@ fn pre_restart(status: &NodeStatus, node: NodeId) -> Result<PreRestartResponse, 
     })
 }
 
-fn can_take_over(status: &NodeStatus, voter: &MemberStatus) -> bool {
+/// Why a voter could not take over now, as a phrase behind its id.
+fn why_not(status: &NodeStatus, voter: &MemberStatus) -> Option<String> {
     if voter.id == status.node {
-        return !status.stopping;
+        return status.stopping.then(|| "is stopping".to_owned());
     }
-    voter.progress.as_ref().is_some_and(|progress| {
-        !progress.stopping
-            && !progress.receiving_snapshot
-            && progress
-                .last_contact
-                .is_some_and(|contact| contact <= CONTACT_WITHIN)
-            && status.last.0.saturating_sub(progress.matched.0) <= CAUGHT_UP_LAG_MAX
-    })
+    let Some(progress) = &voter.progress else {
+        return Some("is not known to the controller".to_owned());
+    };
+    let lag = status.last.0.saturating_sub(progress.matched.0);
+    match progress.last_contact {
+        None => Some("has not answered this controller yet".to_owned()),
+        Some(silent) if silent > CONTACT_WITHIN => {
+            Some(format!("is silent for {} ms", silent.as_millis()))
+        }
+        Some(_) if progress.stopping => Some("is stopping".to_owned()),
+        Some(_) if progress.receiving_snapshot => Some("is being sent a snapshot".to_owned()),
+        Some(_) if lag > CAUGHT_UP_LAG_MAX => Some(format!("is {lag} entries behind")),
+        Some(_) => None,
+    }
 }
 
 /// Has this node caught up since it was started?

@@ -14,7 +14,7 @@ use dmq_metadata::{ClusterId, DirectoryId, NodeId, Term};
 use super::error::ApiError;
 use super::extract::{Admin, Json, OptionalJson, Params};
 use super::topics::freshness;
-use super::{convert, respond};
+use super::{confirm, convert, respond};
 use crate::handle::{self, Handle, MemberStatus, NodeStatus, Voter};
 use crate::identity::parse_incarnation;
 
@@ -22,13 +22,14 @@ use crate::identity::parse_incarnation;
 const VOTERS_MAX: usize = 7;
 
 /// The quorum as this node sees it; the controller also shows the progress of every member.
-/// `consistency=linearizable` confirms the leadership by a majority first.
+/// `consistency=linearizable` has a majority confirm the controller first, through the controller wherever it
+/// is: `leaderId` and `term` are then those of the controller that was confirmed, and never null.
 #[utoipa::path(
     get, path = "/api/v1/metadata/quorum", tag = "quorum", operation_id = "getQuorum",
     params(ReadQuery),
     responses(
         (status = 200, description = "The quorum", body = QuorumResponse),
-        (status = 503, description = "Linearizable, and no majority answers", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Linearizable, and no majority answers, or the controller changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "minIndex was not applied in time", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -36,10 +37,11 @@ pub(super) async fn get_quorum(
     State(handle): State<Handle>,
     Params(query): Params<ReadQuery>,
 ) -> Result<Response, ApiError> {
-    if query != ReadQuery::default() {
-        handle.read(freshness(&query)?).await?;
-    }
-    let status = handle.status();
+    let status = if query == ReadQuery::default() {
+        handle.status()
+    } else {
+        confirm::status(&handle, freshness(&query)?).await?
+    };
     let response = respond::json(&quorum(&status))?;
     Ok(respond::stamped(response, status.applied, status.term))
 }

@@ -76,7 +76,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_driver_that_ends_leaves_open_what_may_have_happened_and_nothing_else() {
-        let transfer = |ticket| DriverInput::Transfer { ticket, to: None };
+        let transfer = |ticket| DriverInput::Transfer {
+            ticket,
+            to: None,
+            expected_term: None,
+        };
         assert_eq!(asked(transfer).await, RequestError::OutcomeUnknown);
         let snapshot = |ticket| DriverInput::TakeSnapshot { ticket };
         assert_eq!(asked(snapshot).await, RequestError::Stopping);

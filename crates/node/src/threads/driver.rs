@@ -176,6 +176,11 @@ impl Turning {
         if !log.is_empty() {
             self.ports.log.push_all_always(log);
         }
+        // Whoever gets such an answer looks at the status next, which must not be older than the answer.
+        self.status_due |= rest.iter().any(is_shown_by_status);
+        if std::mem::take(&mut self.status_due) {
+            self.ports.shell.status(self.driver.status());
+        }
         for output in rest {
             self.hand_on(output);
         }
@@ -244,6 +249,17 @@ impl Turning {
             drop(waiting.send(answer));
         }
     }
+}
+
+/// Answers of which the status says more: who leads, in which term, with which members.
+const fn is_shown_by_status(output: &DriverOutput) -> bool {
+    matches!(
+        output,
+        DriverOutput::Answer(
+            _,
+            Answer::Read { .. } | Answer::Transferred { .. } | Answer::Initialized
+        )
+    )
 }
 
 /// Counts the ticks that went by.

@@ -91,19 +91,25 @@ impl Driver {
         self.born(steps);
     }
 
-    /// `POST /quorum/leader:transfer`.
-    pub(super) fn transfer(&mut self, ticket: Ticket, to: Option<NodeId>) {
+    /// `POST /quorum/leader:transfer`. The term is compared here and nowhere before: whoever does not lead
+    /// sends the caller on, and between a look at a published term and the transfer another election fits.
+    pub(super) fn transfer(
+        &mut self,
+        ticket: Ticket,
+        to: Option<NodeId>,
+        expected_term: Option<Term>,
+    ) {
         if !self.leads() {
             let error = self.not_controller();
             return self.fail(ticket, error);
         }
-        if to == Some(self.identity.member.node) {
-            return self.answer(
-                ticket,
-                Answer::Transferred {
-                    to: self.identity.member.node,
-                },
-            );
+        let term = self.raft.status().term;
+        if expected_term.is_some_and(|expected| expected != term) {
+            return self.fail(ticket, RequestError::StaleTerm { actual: term });
+        }
+        let me = self.identity.member.node;
+        if to == Some(me) {
+            return self.answer(ticket, Answer::Transferred { to: me, term });
         }
         if let Some(error) = self.not_a_voter(to) {
             return self.fail(ticket, error);
@@ -168,10 +174,25 @@ impl Driver {
             AdminOutcome::TransferDone => self.end_transfer(),
             AdminOutcome::TransferAborted => {
                 self.office.hand_over(false);
-                let text = "the target did not take over in time; this node still leads";
-                self.fail_transfers(&RequestError::Unavailable(text.into()));
+                let error = self.transfer_aborted();
+                self.fail_transfers(&error);
             }
         }
+    }
+
+    /// Why a transfer came to nothing. Nothing was done only if this node leads: a target that has stood for
+    /// election may win it yet.
+    fn transfer_aborted(&self) -> RequestError {
+        let term = self.raft.status().term;
+        if self.leads() {
+            let text = format!("the target did not take over; this node leads in term {term}");
+            return RequestError::Unavailable(text);
+        }
+        let text = format!(
+            "the target did not take over in time, and this node does not lead any more; no controller of \
+             term {term} is known yet"
+        );
+        RequestError::Undecided(text)
     }
 
     fn transfer_refusal(&self, refusal: AdminRefusal) -> RequestError {
@@ -191,8 +212,9 @@ impl Driver {
         self.office.hand_over(self.role.leader.is_none());
         if let Some(to) = self.leader_node().filter(|_| !self.leads()) {
             self.office.hand_over(false);
+            let term = self.raft.status().term;
             for ticket in std::mem::take(&mut self.transfers) {
-                self.answer(ticket, Answer::Transferred { to });
+                self.answer(ticket, Answer::Transferred { to, term });
             }
         }
     }

@@ -232,7 +232,11 @@ impl Driver {
             DriverInput::PinRequest { ticket, digest } => self.pin_request(ticket, digest),
             DriverInput::PinStored { digest, result } => self.pin_stored(digest, &result),
             DriverInput::PinReply { from, result } => self.pin_reply(from, result),
-            DriverInput::Transfer { ticket, to } => self.transfer(ticket, to),
+            DriverInput::Transfer {
+                ticket,
+                to,
+                expected_term,
+            } => self.transfer(ticket, to, expected_term),
             DriverInput::TakeSnapshot { ticket } => self.take_snapshot(ticket),
             DriverInput::Campaign => self.step(Input::Campaign),
             DriverInput::Stop => self.begin_stop(),
@@ -252,6 +256,10 @@ impl Driver {
     fn tick(&mut self) {
         self.now += 1;
         self.step(Input::Tick);
+        if self.now == 1 && self.is_only_voter() {
+            // Nobody else could lead, so there is nobody to wait for.
+            self.step(Input::Campaign);
+        }
         self.give_up_on_orphans();
         self.expire_reads();
         self.tick_bootstrap();
@@ -339,6 +347,11 @@ impl Driver {
         self.report_due |= self.reports.note_projection(healthy);
         self.projection = report.health;
         self.release_projected();
+    }
+
+    fn is_only_voter(&self) -> bool {
+        let voters = &self.configuration.1.voters;
+        voters.len() == 1 && voters.contains(&self.identity.member)
     }
 
     fn leads(&self) -> bool {

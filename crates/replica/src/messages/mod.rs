@@ -11,7 +11,7 @@
 use std::ops::RangeInclusive;
 
 use dmq_metadata::{BrokerEpoch, BrokerId, Envelope, FeatureLevel, MetadataIndex};
-use dmq_raft::{Entry, EntryId, LogIndex, MemberId, Message, NodeId, Persist};
+use dmq_raft::{Entry, EntryId, LogIndex, MemberId, Message, NodeId, Persist, Term};
 
 mod alarm;
 mod parts;
@@ -82,6 +82,8 @@ pub enum DriverInput {
         ticket: Ticket,
         /// The wish; `None`: the best voter.
         to: Option<NodeId>,
+        /// Refuse when the controller's term is another one.
+        expected_term: Option<Term>,
     },
     /// `POST /quorum/snapshots`.
     TakeSnapshot {

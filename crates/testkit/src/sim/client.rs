@@ -256,6 +256,8 @@ impl Client {
             }
             RequestError::Rejected(_)
             | RequestError::TooLarge { .. }
+            | RequestError::StaleTerm { .. }
+            | RequestError::Undecided(_)
             | RequestError::Conflict(_)
             | RequestError::Invalid(_) => Next::Wrong,
         }

@@ -163,7 +163,12 @@ impl World {
             .chance(500)
             .then(|| self.nodes[target].member().node);
         self.admin_calls.insert(ticket);
-        self.queue_driver(node, life, DriverInput::Transfer { ticket, to });
+        let input = DriverInput::Transfer {
+            ticket,
+            to,
+            expected_term: None,
+        };
+        self.queue_driver(node, life, input);
     }
 
     /// The database goes away; sometimes it comes back empty.

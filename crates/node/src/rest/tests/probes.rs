@@ -29,6 +29,41 @@ async fn a_controller_without_a_majority_gives_no_verdict() {
 }
 
 #[tokio::test]
+async fn an_unsafe_restart_names_the_voters_that_are_missing_and_why() {
+    let rig = Rig::new();
+    rig.status.send_modify(|status| {
+        let status = Arc::make_mut(status);
+        let own = status.node;
+        let voter = status
+            .voters
+            .iter_mut()
+            .find(|voter| voter.id.0 == 2 && voter.id != own);
+        let progress = voter.and_then(|voter| voter.progress.as_mut()).unwrap();
+        progress.last_contact = Some(std::time::Duration::from_millis(5_200));
+    });
+    let verdict = rig.get(PROBE).await.json();
+    assert_eq!(verdict["safe"], false, "{verdict}");
+    assert_eq!(
+        verdict["reason"],
+        "1 of 3 voters would stay and be caught up, 2 are needed; voter 2 is silent for 5200 ms"
+    );
+}
+
+#[tokio::test]
+async fn a_linearizable_quorum_names_the_controller_that_was_confirmed() {
+    const QUORUM: &str = "/quorum?consistency=linearizable";
+    let rig = Rig::new();
+    assert!(rig.get(QUORUM).await.json()["leaderId"].is_number());
+    meanwhile(&rig, |status| status.term = Term(8));
+    rig.get(QUORUM).await.assert_problem(503, "LEADER_CHANGED");
+    meanwhile(&rig, |status| {
+        status.state = NodeState::Follower;
+        status.leader = None;
+    });
+    rig.get(QUORUM).await.assert_problem(503, "LEADER_CHANGED");
+}
+
+#[tokio::test]
 async fn a_controller_that_is_deposed_meanwhile_gives_no_verdict() {
     let rig = Rig::new();
     meanwhile(&rig, |status| {
