@@ -56,10 +56,16 @@ fn replace_broken(view: &View<'_>, course: &Course<'_>, draft: &mut Draft) -> bo
     if matches!(course, Course::Under(_)) || view.pods().any(leaving) {
         return false;
     }
+    // With the voters written down they may have been initialised, and a controller may be there that is only not seen:
+    // then only what has failed for certain goes.
+    let written = view.observed.voters != Latch::Absent;
     let broken = view
         .pods()
         .filter(|(ordinal, pod)| {
-            view.outdated(pod) && !pod.ready && view.member(*ordinal).is_none()
+            view.outdated(pod)
+                && !pod.ready
+                && view.member(*ordinal).is_none()
+                && (!written || view.failure(pod).is_some())
         })
         .last();
     let Some((_, pod)) = broken else {
@@ -136,6 +142,12 @@ fn wrong_identity(view: &View<'_>, identity: &Identity) -> Option<Problem> {
 
 /// All answer, all are empty and ours: these are the first voters, for good.
 fn write_down_voters(view: &View<'_>, draft: &mut Draft) -> (Stage, Again) {
+    if view.replicas != view.spec().replicas {
+        // Somebody scaled the StatefulSet, or changed their mind: whoever is written down now stays for good.
+        let message = "the StatefulSet has another number of pods than spec.replicas: nothing is initialised before they agree";
+        draft.wait("ReplicasDiffer", message);
+        return WAIT;
+    }
     let voters: Vec<Voter> = view
         .ordinals()
         .filter_map(|ordinal| {

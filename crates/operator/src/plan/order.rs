@@ -25,7 +25,10 @@ pub(super) fn next<'a>(view: &View<'a>, leader: &Leader) -> Option<Next<'a>> {
         let id = node_id(ordinal);
         leader.quorum.voters.iter().any(|voter| voter.id == id)
     };
-    if let Some((ordinal, pod)) = others().rfind(|(_, pod)| !pod.ready) {
+    let broken = others().filter(|(_, pod)| !pod.ready);
+    if let Some((ordinal, pod)) =
+        broken.max_by_key(|(ordinal, pod)| surely_down(view, *ordinal, pod))
+    {
         let reason = "it does not run, and its template has changed";
         return Some(Next::Pod(ordinal, pod, reason));
     }
@@ -41,6 +44,18 @@ pub(super) fn next<'a>(view: &View<'a>, leader: &Leader) -> Option<Next<'a>> {
         .iter()
         .find(|(ordinal, _)| *ordinal == leader.ordinal)
         .map(|(ordinal, pod)| Next::Leader(*ordinal, pod))
+}
+
+/// How sure it is that a pod does not run: a silent node, a failure, the time. One that may only have stumbled must
+/// not go while one that is down by our own hand is still to be brought back.
+fn surely_down(view: &View<'_>, ordinal: i32, pod: &Pod) -> (bool, bool, i64, i32) {
+    let since = pod.unready_since.unwrap_or(pod.created);
+    (
+        view.member(ordinal).is_none(),
+        view.failure(pod).is_some(),
+        view.since(since).as_secs(),
+        ordinal,
+    )
 }
 
 /// Entries that a follower lacks, in steps of what counts as caught up: a few entries more or less say nothing.
