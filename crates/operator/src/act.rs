@@ -44,7 +44,7 @@ impl<'a> Actor<'a> {
         cluster_id: &'a str,
         version: String,
     ) -> Self {
-        let desired = Desired::new(&seen.observed.cluster, &context.settings, cluster_id);
+        let desired = Desired::new(&seen.effective, &context.settings, cluster_id);
         Self {
             context,
             key,

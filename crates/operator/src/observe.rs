@@ -41,6 +41,9 @@ pub struct Seen {
     pub token: Option<String>,
     /// REST address of each pod's node, by ordinal.
     pub urls: BTreeMap<i32, String>,
+    /// The object as children are made from it: with the number of members that the quorum has, whatever the spec
+    /// says. A number that is refused must not reach the address book or the PodDisruptionBudget.
+    pub effective: Arc<DmqMetadataCluster>,
 }
 
 impl Seen {
@@ -75,8 +78,9 @@ pub async fn observe(context: &Context, key: &Key) -> Result<Option<Seen>, Error
     let (mut seen, targets) = seen(first, context);
     let may_restart = may_restart(&seen.observed);
     let cluster = Arc::clone(&seen.observed.cluster);
-    let cluster_id = seen.cluster_id();
-    let wanted = Desired::new(&cluster, &context.settings, &cluster_id).children();
+    let (effective, cluster_id) = (Arc::clone(&seen.effective), seen.cluster_id());
+    let desired = Desired::new(&effective, &context.settings, &cluster_id);
+    let wanted = desired.children();
     let (views, children, claims, missing) = tokio::join!(
         members::ask(&context.nodes, &targets, may_restart),
         reader.with_unlisted(seen.children, &wanted),
@@ -90,7 +94,7 @@ pub async fn observe(context: &Context, key: &Key) -> Result<Option<Seen>, Error
     seen.observed.members = members;
     seen.observed.leader = leader;
     seen.observed.conflicts = seen.children.conflicts(&key.name, &uid);
-    mark_applied(&mut seen, &cluster_id);
+    mark_applied(&mut seen, &desired);
     Ok(Some(seen))
 }
 
@@ -127,12 +131,19 @@ fn seen(first: FirstReads, context: &Context) -> (Seen, Vec<Target>) {
         cluster,
     };
     let seen = Seen {
+        effective: effective(&observed),
         observed,
         children: first.children,
         token: first.token,
         urls,
     };
     (seen, targets)
+}
+
+fn effective(observed: &Observed) -> Arc<DmqMetadataCluster> {
+    let mut cluster = Arc::clone(&observed.cluster);
+    Arc::make_mut(&mut cluster).spec.replicas = plan::replicas(observed);
+    cluster
 }
 
 fn url_of(pod: &Pod, port: u16) -> Option<String> {
@@ -154,22 +165,13 @@ fn may_restart(observed: &Observed) -> bool {
 }
 
 /// Notes whether the StatefulSet is what would be applied now.
-fn mark_applied(seen: &mut Seen, cluster_id: &str) {
-    let replicas = plan::replicas(&seen.observed);
-    let observed = &seen.observed;
-    let Some(sizes) = observed
-        .stateful_set
-        .as_ref()
-        .map(|set| set.claim_sizes.clone())
-    else {
+fn mark_applied(seen: &mut Seen, desired: &Desired<'_>) {
+    let name = names::stateful_set(&seen.effective.name_any());
+    let Some(set) = &mut seen.observed.stateful_set else {
         return;
     };
-    let desired = Desired::new(&observed.cluster, &observed.settings, cluster_id);
-    let document = stateful_set::document(&desired, replicas, &sizes);
-    let name = names::stateful_set(&observed.cluster.name_any());
+    let replicas = seen.effective.spec.replicas;
+    let document = stateful_set::document(desired, replicas, &set.claim_sizes);
     let live = seen.children.get("StatefulSet", &name);
-    let applied = live.is_some_and(|live| stateful_set::mark(live) == Some(&document.mark));
-    if let Some(set) = &mut seen.observed.stateful_set {
-        set.applied = applied;
-    }
+    set.applied = live.is_some_and(|live| stateful_set::mark(live) == Some(&document.mark));
 }

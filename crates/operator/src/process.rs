@@ -16,11 +16,13 @@ mod reconcile;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::{FutureExt as _, Shared, join_all};
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::controller::Scoped;
@@ -31,6 +33,10 @@ use crate::args::{Args, Command};
 use crate::context::Context;
 use crate::nodes::Nodes;
 
+/// Passes that run when the process is to stop have this long to end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// What still runs after that has this long to let go.
+const EXIT: Duration = Duration::from_secs(1);
 /// Where a pod finds its resolver's configuration.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -43,12 +49,14 @@ pub fn main(args: &Args) -> ExitCode {
         runtime.context("the runtime")
     });
     let result = runtime.and_then(|runtime| {
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             match args.command {
                 Some(Command::Check) => check::check(args).await,
                 None => run(args).await,
             }
-        })
+        });
+        runtime.shutdown_timeout(EXIT);
+        result
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,19 +135,26 @@ impl Process<'_> {
             self.readiness.ready();
             std::future::pending::<()>().await;
         };
+        // Whatever hangs, the lease must go to the next replica in time.
+        let drained = async {
+            stop.clone().await;
+            tracing::info!("stopping");
+            sleep(DRAIN).await;
+            tracing::warn!("a pass does not end: it is left alone");
+        };
         let Some(mut lease) = lease else {
-            tokio::select! { _ = working => {}, () = known => {} }
+            tokio::select! { _ = working => {}, () = known => {}, () = drained => {} }
             return Ok(());
         };
         tokio::select! {
             _ = working => {}
             () = known => {}
+            () = drained => {}
             why = lease.lost() => {
                 tracing::error!(why, "the lease is lost");
                 std::process::exit(1);
             }
         }
-        tracing::info!("stopping");
         lease.release().await;
         Ok(())
     }

@@ -6,6 +6,8 @@ use crate::observed::Problem;
 
 /// Waiting for these is the normal way to run.
 const ON_ITS_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+/// Kubernetes' word for a container that ends again and again.
+const CRASH_LOOP: &str = "CrashLoopBackOff";
 /// Longest quotation of a container's last words, in characters.
 const QUOTE_MAX: usize = 300;
 
@@ -44,17 +46,22 @@ fn of_container(container: &ContainerStatus) -> Option<Problem> {
         if ON_ITS_WAY.contains(&reason) {
             return None;
         }
-        let words = waiting.message.as_deref().unwrap_or_default();
-        return Some(said(
-            reason,
-            sentence(container, words, last_end(container)),
-        ));
+        let ended = last_end(container);
+        // What Kubernetes says of a crash loop is how long it waits, which changes all the time.
+        let words = match (&waiting.message, ended) {
+            (Some(_), Some(_)) if reason == CRASH_LOOP => "",
+            (message, _) => message.as_deref().unwrap_or_default(),
+        };
+        return Some(said(reason, sentence(container, words, ended)));
     }
     let ended = state.terminated.as_ref()?;
     if ended.exit_code == 0 {
         return None;
     }
     let reason = ended.reason.as_deref().unwrap_or("Error");
+    // Between two starts a crash loop looks like a single failure.
+    let again = reason == "Error" && container.restart_count > 0;
+    let reason = if again { CRASH_LOOP } else { reason };
     Some(said(reason, sentence(container, "", Some(ended))))
 }
 
@@ -76,11 +83,15 @@ fn sentence(
         return text;
     };
     let how = match (ended.reason.as_deref(), ended.signal) {
-        (Some("OOMKilled"), _) => "it was killed for want of memory".to_owned(),
-        (_, Some(signal)) if signal != 0 => format!("it was ended by signal {signal}"),
-        _ => format!("it ended with exit code {}", ended.exit_code),
+        (Some("OOMKilled"), _) => "was killed for want of memory".to_owned(),
+        (_, Some(signal)) if signal != 0 => format!("was ended by signal {signal}"),
+        _ => format!("ended with exit code {}", ended.exit_code),
     };
-    text = format!("{text}; {how}");
+    text = if words.is_empty() {
+        format!("{text} {how}")
+    } else {
+        format!("{text}; it {how}")
+    };
     match ended.message.as_deref().map(str::trim) {
         Some(message) if !message.is_empty() => format!("{text}: {}", quoted(message)),
         _ => text,

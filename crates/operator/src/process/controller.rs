@@ -105,10 +105,10 @@ fn follow_up(
             name: object.name.clone(),
         }),
         Some(controller::Error::QueueError(error)) => {
-            tracing::warn!(error = crate::error::chain(&error), "a watch failed");
+            tracing::warn!(%error, "a watch failed");
         }
         Some(controller::Error::RunnerError(error)) => {
-            tracing::error!(error = crate::error::chain(&error), "the controller failed");
+            tracing::error!(%error, "the controller failed");
         }
         Some(controller::Error::ReconcilerFailed(..)) | None => {}
     }

@@ -162,6 +162,7 @@ pub(super) fn seen(ready: [bool; 3]) -> Seen {
         leader: None,
     };
     Seen {
+        effective: Arc::clone(&observed.cluster),
         observed,
         children: Children::default(),
         token: Some("t".to_owned()),

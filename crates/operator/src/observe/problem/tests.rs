@@ -58,7 +58,7 @@ fn a_crash_loop_quotes_the_last_words() {
     assert_eq!(reason, "CrashLoopBackOff");
     assert_eq!(
         message,
-        "container dmq-metadata: back-off 10s restarting failed container; it ended with exit code 1: store.url: 'x' is not a URL"
+        "container dmq-metadata ended with exit code 1: store.url: 'x' is not a URL"
     );
 }
 
@@ -69,11 +69,12 @@ fn between_two_starts_the_end_itself_is_told() {
     assert_eq!(reason, "OOMKilled");
     assert_eq!(
         message,
-        "container dmq-metadata; it was killed for want of memory"
+        "container dmq-metadata was killed for want of memory"
     );
     let signal = json!({"terminated": {"exitCode": 139, "signal": 11, "reason": "Error"}});
-    let (_, message) = main_container(signal, json!({})).unwrap();
-    assert_eq!(message, "container dmq-metadata; it was ended by signal 11");
+    let (reason, message) = main_container(signal, json!({})).unwrap();
+    assert_eq!(reason, "CrashLoopBackOff");
+    assert_eq!(message, "container dmq-metadata was ended by signal 11");
 }
 
 #[test]
