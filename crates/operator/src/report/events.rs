@@ -185,9 +185,10 @@ fn of_problems(previous: &Status, next: &Status, plan: &Plan) -> Vec<EventNote> 
         });
     }
     let said = condition(previous, kind::STALLED).map_or("", |before| before.message.as_str());
+    let said = words::gist(said);
     problems
         .iter()
-        .filter(|problem| !said.contains(&words::tidy(&problem.message)))
+        .filter(|problem| !said.contains(&words::gist(&words::tidy(&problem.message))))
         .map(|problem| {
             let reason = match problem.reason.as_str() {
                 reason::ROLL_PAUSED => "RollingUpdatePaused",

@@ -55,8 +55,8 @@ fn obstacle(facts: &Facts<'_>) -> Option<(String, String)> {
     let because = |reason: &str, message: String| Some((reason.to_owned(), message));
     let stalled = stalled::problems(facts);
     if let Some(first) = stalled.first() {
-        let messages: Vec<&str> = stalled.iter().map(|one| one.message.as_str()).collect();
-        return because(&first.reason, messages.join(" "));
+        let messages = stalled.iter().map(|one| one.message.as_str());
+        return because(&first.reason, words::sentences(messages));
     }
     match facts.stage() {
         Stage::Deleting => {
@@ -225,12 +225,12 @@ pub(super) fn reconciling(facts: &Facts<'_>, ready: &Verdict) -> Option<Verdict>
 pub(super) fn stalled(facts: &Facts<'_>) -> Option<Verdict> {
     let problems = stalled::problems(facts);
     let first = problems.first()?;
-    let messages: Vec<&str> = problems.iter().map(|one| one.message.as_str()).collect();
+    let messages = problems.iter().map(|one| one.message.as_str());
     Some(verdict(
         kind::STALLED,
         "True",
         &first.reason,
-        &messages.join(" "),
+        &words::sentences(messages),
     ))
 }
 

@@ -100,10 +100,40 @@ fn capitalised(sentence: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Without leading, trailing and doubled blanks, and not too long.
+/// One text of several messages, each with its full stop.
+pub(super) fn sentences<'a>(messages: impl Iterator<Item = &'a str>) -> String {
+    let ended = messages.map(str::trim).map(|message| {
+        if message.ends_with(['.', '!', '?']) {
+            message.to_owned()
+        } else {
+            format!("{message}.")
+        }
+    });
+    ended.collect::<Vec<_>>().join(" ")
+}
+
+/// Without leading, trailing and doubled blanks, without figures of Kubernetes' that grow, and not too long.
 pub(super) fn tidy(message: &str) -> String {
-    let message = message.split(' ').filter(|word| !word.is_empty());
-    cut(&message.collect::<Vec<_>>().join(" "), MESSAGE_MAX)
+    let words: Vec<&str> = message.split_whitespace().collect();
+    cut(&steady(&words.join(" ")), MESSAGE_MAX)
+}
+
+/// What is left of a message without its figures and times: two of one gist are the same news. A log line that a crashed
+/// container left behind carries the time of each crash.
+pub(super) fn gist(message: &str) -> String {
+    let has_time = |word: &str| {
+        let letters = word.as_bytes().windows(3);
+        letters
+            .into_iter()
+            .any(|three| three[0].is_ascii_digit() && three[1] == b':' && three[2].is_ascii_digit())
+    };
+    let is_figure =
+        |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) || has_time(word);
+    let words: Vec<&str> = message
+        .split_whitespace()
+        .filter(|word| !is_figure(word))
+        .collect();
+    words.join(" ")
 }
 
 /// At most so many bytes, never half a letter.

@@ -194,8 +194,8 @@ fn a_refused_scale_stalls_a_quorum_that_runs_on() {
 #[test]
 fn two_refusals_are_both_told_once() {
     let pass = running()
-        .stalled("UpgradeRejected", "No way down.")
-        .rejected("UpgradeRejected", "No way down.")
+        .stalled("UpgradeRejected", "No way down")
+        .rejected("UpgradeRejected", "No way down")
         .rejected("ResizeRejected", "Not bigger either.");
     let status = pass.status(None);
     assert_eq!(

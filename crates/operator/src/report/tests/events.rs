@@ -168,6 +168,25 @@ fn a_paused_roll_is_told_once() {
 }
 
 #[test]
+fn each_crash_of_one_pod_is_not_told_again_and_another_pod_is() {
+    let stuck = |pod: &str, delay: &str, time: &str| {
+        let message = format!(
+            "pod {pod}: CrashLoopBackOff: back-off {delay} restarting failed container: {{\"timestamp\":\"{time}\"}} no disk"
+        );
+        running().stalled("PodStuck", &message)
+    };
+    let first = stuck("meta-1", "10s", "2026-11-23T08:33:29Z");
+    assert_eq!(
+        between(&first, &stuck("meta-1", "20s", "2026-11-23T08:34:01Z")),
+        [""; 0]
+    );
+    assert_eq!(
+        between(&first, &stuck("meta-2", "10s", "2026-11-23T08:33:29Z")).len(),
+        1
+    );
+}
+
+#[test]
 fn a_second_refusal_is_told_and_the_first_not_again() {
     let one = running().rejected("ScaleRejected", "Set it back.");
     assert_eq!(between(&running(), &one), ["ScaleRejected Set it back."]);
