@@ -47,11 +47,11 @@ pub(crate) fn all() -> anyhow::Result<Vec<Archive>> {
 /// Builds all images and says where they are.
 pub(crate) fn list() -> anyhow::Result<()> {
     for archive in all()? {
-        let size = std::fs::metadata(&archive.path)?.len();
+        let bytes = std::fs::metadata(&archive.path)?.len();
         say(&format!(
-            "{:<45} {:>7.1} MiB  {}",
+            "{:<45} {:>6} KiB  {}",
             archive.reference,
-            size as f64 / 1_048_576.0,
+            bytes / 1024,
             archive.path.display()
         ));
     }

@@ -10,14 +10,11 @@ use crate::process;
 
 /// Pulls the image with Docker, if it is not there, and keeps it as an archive.
 pub(super) fn archive(store: &Store, reference: &str) -> anyhow::Result<Archive> {
-    let id = match identity(reference) {
-        Ok(id) => id,
-        Err(_) => {
-            process::output(docker(&["pull", "--quiet", reference]))
-                .with_context(|| format!("cannot pull {reference}"))?;
-            identity(reference)?
-        }
-    };
+    if identity(reference).is_err() {
+        process::output(docker(&["pull", "--quiet", reference]))
+            .with_context(|| format!("cannot pull {reference}"))?;
+    }
+    let id = identity(reference)?;
     let key = id.trim_start_matches("sha256:").to_owned();
     if let Some(archive) = store.find(reference, &key) {
         return Ok(archive);
