@@ -99,7 +99,7 @@ impl World {
             Action::ApplyStatefulSet {
                 replicas,
                 claim_sizes,
-            } => self.apply(seen, *replicas, claim_sizes),
+            } => return self.apply(seen, *replicas, claim_sizes, fresh),
             Action::CreateVoters(voters) => self.create_voters(voters),
             Action::Initialize {
                 ordinal, voters, ..
@@ -151,7 +151,8 @@ impl World {
         seen: &Observed,
         replicas: i32,
         sizes: &std::collections::BTreeMap<String, String>,
-    ) {
+        fresh: bool,
+    ) -> Result<(), Stopped> {
         if self.identity.is_none() {
             self.complain("pods are made before the identity".to_owned());
         }
@@ -177,15 +178,20 @@ impl World {
                 revisions: Vec::new(),
                 update: None,
             });
-            return;
+            return Ok(());
         };
         let lawful = self.voters.as_ref().map_or(set.replicas, |voters| {
             i32::try_from(voters.len()).expect("small")
         });
-        let problem = if *sizes == set.sizes {
-            (replicas != lawful).then(|| format!("{replicas} pods instead of {lawful}"))
-        } else {
+        let asked = &seen.cluster.spec.storage.size;
+        if sizes.is_empty() && set.sizes["log"] != *asked {
+            // The StatefulSet was not seen yet; Kubernetes refuses to change its claims.
+            return Err(Stopped);
+        }
+        let problem = if !sizes.is_empty() && *sizes != set.sizes {
             Some("claim templates cannot be changed".to_owned())
+        } else {
+            (fresh && replicas != lawful).then(|| format!("{replicas} pods instead of {lawful}"))
         };
         if set.template != wanted || set.replicas != replicas {
             set.template = wanted;
@@ -195,6 +201,7 @@ impl World {
         if let Some(problem) = problem {
             self.complain(problem);
         }
+        Ok(())
     }
 
     fn create_voters(&mut self, voters: &[Voter]) {
