@@ -48,7 +48,7 @@ pub fn status(
         membership_index: facts.membership_index(),
         voters: quorum.map(|counts| counts.voters),
         learners: quorum.map(|counts| counts.learners),
-        quorum_size: quorum.map(|counts| counts.quorum_size()),
+        quorum_size: quorum.map(facts::Counts::quorum_size),
         healthy_voters: quorum.map(|counts| counts.healthy),
         failures_tolerated: quorum.map(|counts| counts.failures_tolerated(facts.has_leader())),
         replicas: count(observed.pods.len()),

@@ -36,17 +36,12 @@ pub(super) fn yes(kind: &'static str, message: &str) -> Verdict {
 
 /// `Ready`: this generation is fully in place, the quorum is whole, all pods are Ready.
 pub(super) fn ready(facts: &Facts<'_>) -> Verdict {
-    match obstacle(facts) {
-        Some((reason, message)) => verdict(kind::READY, "False", &reason, &message),
-        None => {
-            let wanted = facts.wanted_pods();
-            let members = if wanted == 1 {
-                "The member is Ready.".to_owned()
-            } else {
-                format!("All {wanted} members are Ready.")
-            };
-            yes(kind::READY, &members)
-        }
+    if let Some((why, message)) = obstacle(facts) {
+        return verdict(kind::READY, "False", &why, &message);
+    }
+    match facts.wanted_pods() {
+        1 => yes(kind::READY, "The member is Ready."),
+        wanted => yes(kind::READY, &format!("All {wanted} members are Ready.")),
     }
 }
 

@@ -122,9 +122,8 @@ pub(super) fn tidy(message: &str) -> String {
 /// container left behind carries the time of each crash.
 pub(super) fn gist(message: &str) -> String {
     let has_time = |word: &str| {
-        let letters = word.as_bytes().windows(3);
-        letters
-            .into_iter()
+        let mut threes = word.as_bytes().windows(3);
+        threes
             .any(|three| three[0].is_ascii_digit() && three[1] == b':' && three[2].is_ascii_digit())
     };
     let is_figure =

@@ -43,13 +43,14 @@ fn rows(values: &str) -> anyhow::Result<Vec<Row>> {
         if text.is_empty() {
             about.clear();
         } else if let Some(comment) = text.strip_prefix('#') {
-            about = format!("{about} {}", comment.trim()).trim().to_owned();
+            let space = if about.is_empty() { "" } else { " " };
+            about = format!("{about}{space}{}", comment.trim());
         } else if let Some((key, default)) = key(text) {
             above.retain(|(outer, _)| *outer < depth);
             above.push((depth, key.to_owned()));
             let comment = std::mem::take(&mut about);
             if !default.is_empty() {
-                rows.push(row(&above, default, comment));
+                rows.push(row(&above, default, &comment));
             }
         }
     }
@@ -63,7 +64,7 @@ fn rows(values: &str) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(above: &[(usize, String)], default: &str, about: String) -> Row {
+fn row(above: &[(usize, String)], default: &str, about: &str) -> Row {
     let keys: Vec<&str> = above.iter().map(|(_, key)| key.as_str()).collect();
     Row {
         path: keys.join("."),

@@ -163,18 +163,21 @@ fn a_pod_with_other_data_is_a_row_of_its_own() {
     assert_eq!(status.healthy_voters, Some(2));
 }
 
+/// A way to be unwell in the eyes of the leader.
+type Spoil = fn(&mut dmq_api::rest::quorum::MemberResponse);
+
 #[test]
 fn a_voter_is_unhealthy_if_its_leader_does_not_hear_it_or_it_lags_or_stops() {
-    let spoil: [(&str, fn(&mut dmq_api::rest::quorum::MemberResponse)); 4] = [
+    let spoil: [(&str, Spoil); 4] = [
         ("the controller does not hear from it", |voter| {
-            voter.last_contact_ms = Some(2_001)
+            voter.last_contact_ms = Some(2_001);
         }),
         ("it lacks more than 1000 entries of the log", |voter| {
-            voter.lag = Some(1_001)
+            voter.lag = Some(1_001);
         }),
         ("it is stopping", |voter| voter.stopping = Some(true)),
         ("the controller is sending it a snapshot", |voter| {
-            voter.receiving_snapshot = Some(true)
+            voter.receiving_snapshot = Some(true);
         }),
     ];
     for (message, spoil) in spoil {
