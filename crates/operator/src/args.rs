@@ -94,7 +94,7 @@ pub struct Args {
 /// Other things than to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Ends well if the kind DmqMetadataCluster is served and a replica holds the Lease.
+    /// Ends well if the kind `DmqMetadataCluster` is served and a replica holds the Lease.
     Check,
 }
 
@@ -134,7 +134,7 @@ impl Args {
         Duration::from_secs(self.lease_seconds)
     }
 
-    /// What plans need of it. `resolv_conf` is the text of that file.
+    /// What plans need of it. `resolv_conf` is the text of `/etc/resolv.conf`.
     pub fn settings(&self, resolv_conf: &str) -> Settings {
         Settings {
             image_repository: self.image_repository.clone(),

@@ -87,7 +87,8 @@ impl<T> Doing<T> for Result<T, ClientError> {
     }
 }
 
-fn kubernetes(error: &kube::Error) -> String {
+/// What the Kubernetes API says, without the document that it says it in.
+pub fn kubernetes(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
         other => other.to_string(),

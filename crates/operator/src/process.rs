@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::{FutureExt as _, Shared, join_all};
 use kube::Client;
+use kube::runtime::reflector::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -131,7 +132,7 @@ impl Process<'_> {
         );
         let known = async {
             self.readiness.wait_for("the first list of objects");
-            join_all(stores.iter().map(|store| store.wait_until_ready())).await;
+            join_all(stores.iter().map(Store::wait_until_ready)).await;
             self.readiness.ready();
             std::future::pending::<()>().await;
         };
@@ -139,8 +140,11 @@ impl Process<'_> {
         let drained = async {
             stop.clone().await;
             tracing::info!("stopping");
-            sleep(DRAIN).await;
-            tracing::warn!("a pass does not end: it is left alone");
+            // Before the first list of objects no pass runs, and the controller waits for that list even now.
+            if self.readiness.is_ready() {
+                sleep(DRAIN).await;
+                tracing::warn!("a pass does not end: it is left alone");
+            }
         };
         let Some(mut lease) = lease else {
             tokio::select! { _ = working => {}, () = known => {}, () = drained => {} }

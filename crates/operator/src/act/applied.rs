@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::observe::Fingerprint;
 
 /// After this time a child is applied again although nothing speaks for it.
-const REFRESH: Duration = Duration::from_secs(600);
+const REFRESH: Duration = Duration::from_mins(10);
 
 /// Memory of what was applied; empty at the start of the process.
 #[derive(Debug, Default)]

@@ -258,7 +258,7 @@ async fn children_are_applied_once_and_again_when_somebody_touches_them() {
         seen.children
             .insert(sent.body["kind"].as_str().unwrap(), meta);
     }
-    let mut again = async |seen: &Seen| {
+    let again = async |seen: &Seen| {
         let mut actor = Actor::new(&context, &key, seen, "c", String::new());
         let (done, result) = actor.act(&[Action::ApplyChildren]).await;
         result.unwrap();

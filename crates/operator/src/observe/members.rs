@@ -61,7 +61,7 @@ async fn first_round(nodes: &Nodes, targets: &[Target]) -> Views {
             Some(confirmed) = confirming.next(), if !confirming.is_empty() => {
                 let Some((target, quorum)) = confirmed else { continue };
                 ends = ends.min(Instant::now() + GRACE);
-                views.leader = later(views.leader.take(), led_by(target, quorum));
+                views.leader = Some(later(views.leader.take(), led_by(target, quorum)));
             }
             () = sleep_until(ends) => break,
         }
@@ -104,10 +104,10 @@ fn led_by(target: &Target, quorum: QuorumResponse) -> Leader {
     }
 }
 
-fn later(known: Option<Leader>, next: Leader) -> Option<Leader> {
+fn later(known: Option<Leader>, next: Leader) -> Leader {
     match known {
-        Some(known) if known.term > next.term => Some(known),
-        _ => Some(next),
+        Some(known) if known.term > next.term => known,
+        _ => next,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::key::Key;
 /// Pause after the first failure.
 const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Failures in a row, by object.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use kube::{Client, Resource};
 use tokio::time::{sleep, timeout};
 
 use super::health::Readiness;
+use crate::error::kubernetes;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ pub(super) async fn wait(client: &Client, readiness: &Readiness) {
                 "the kind DmqMetadataCluster of dmq.io/v1alpha1: install its CustomResourceDefinition"
                     .to_owned()
             }
-            Ok(Err(error)) => format!("the Kubernetes API: {error}"),
+            Ok(Err(error)) => format!("the Kubernetes API: {}", kubernetes(&error)),
             Err(_) => "the Kubernetes API, which does not answer".to_owned(),
         };
         readiness.wait_for(&missing);

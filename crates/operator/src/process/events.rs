@@ -8,7 +8,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, kubernetes};
 use crate::report::EventNote;
 
 /// Longest note that Kubernetes takes, in bytes.
@@ -77,7 +77,8 @@ fn event(type_: EventType, reason: &str, note: &str, secondary: Option<ObjectRef
 async fn send(context: &Context, event: &Event, regarding: &ObjectReference) {
     if let Err(error) = context.recorder.publish(event, regarding).await {
         let (reason, note) = (event.reason.as_str(), event.note.as_deref());
-        tracing::warn!(%error, reason, note, "an Event cannot be published");
+        let error = kubernetes(&error);
+        tracing::warn!(error, reason, note, "an Event cannot be published");
     }
 }
 

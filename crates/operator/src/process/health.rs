@@ -47,8 +47,13 @@ impl Readiness {
         self.ready.store(true, Ordering::Release);
     }
 
+    /// Whether it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
     fn answer(&self) -> (StatusCode, String) {
-        if self.ready.load(Ordering::Acquire) {
+        if self.is_ready() {
             return (StatusCode::OK, "ok\n".to_owned());
         }
         let waits_for = self

@@ -18,7 +18,7 @@ use crate::plan::{Again, Plan, plan};
 use crate::report;
 
 /// A pass that takes longer is cut off and begun anew.
-const CEILING: Duration = Duration::from_secs(60);
+const CEILING: Duration = Duration::from_mins(1);
 /// Pause before a pass that has something left to do.
 const NOW: Duration = Duration::from_millis(50);
 /// Pause while something is on its way.
@@ -54,6 +54,10 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
 }
 
 /// When a pass that failed is repeated.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the controller calls it like this"
+)]
 pub(super) fn on_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Next {
     let key = Key::of(object.as_ref());
     let (namespace, name) = (key.namespace.as_str(), key.name.as_str());

@@ -79,7 +79,7 @@ async fn start(said: Said) -> Target {
     let quorum = async |State(said): State<Arc<Said>>,
                         Query(query): Query<BTreeMap<String, String>>| {
         tokio::time::sleep(said.slow).await;
-        if query.get("consistency").is_some() && !said.confirms {
+        if query.contains_key("consistency") && !said.confirms {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         Ok(axum::Json(said.quorum()))
