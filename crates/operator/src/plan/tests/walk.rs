@@ -4,11 +4,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use dmq_crd::names::annotation;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use super::model::{Log, World};
 use super::scene::steady;
+use crate::observed::Problem;
 use crate::plan::{Plan, Stage};
 
 /// What happens next.
@@ -41,6 +43,7 @@ pub(super) enum Event {
     LosePod(i32),
     LoseNode(i32),
     LoseData(i32),
+    LoseEverything,
     Flap(i32),
     Lag(i32),
     Upset,
@@ -74,6 +77,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => ordinal().prop_map(Event::LosePod),
         1 => ordinal().prop_map(Event::LoseNode),
         1 => ordinal().prop_map(Event::LoseData),
+        1 => Just(Event::LoseEverything),
         2 => ordinal().prop_map(Event::Flap),
         2 => ordinal().prop_map(Event::Lag),
         2 => Just(Event::Upset),
@@ -123,6 +127,13 @@ pub(super) fn happen(world: &mut World, event: &Event, log: &mut Log) {
     }
 }
 
+/// The status tells that there was a quorum. Without it, without the written voters and without any data there is
+/// nothing left in the world to know it from.
+fn ever_led(world: &World) -> bool {
+    let status = world.cluster.status.as_ref();
+    status.is_some_and(|known| known.term.is_some())
+}
+
 /// A user edits the object or what belongs to it.
 fn edit(world: &mut World, event: &Event) -> bool {
     match event {
@@ -147,7 +158,11 @@ fn edit(world: &mut World, event: &Event) -> bool {
             }
         }
         Event::DeleteIdentity => world.identity = None,
-        Event::DeleteVoters => world.voters = None,
+        Event::DeleteVoters => {
+            if !world.watch.data_was_lost || ever_led(world) {
+                world.voters = None;
+            }
+        }
         Event::ScaleSet(replicas) => {
             if let Some(set) = &mut world.set {
                 set.replicas = *replicas;
@@ -169,6 +184,14 @@ fn disturb(world: &mut World, event: &Event) {
                 && world.doomed_claims.is_empty()
             {
                 world.lose_data(*ordinal);
+            }
+        }
+        Event::LoseEverything => {
+            let written = world.voters.is_some() || world.config.is_none() || ever_led(world);
+            if !world.watch.data_was_lost && world.doomed_claims.is_empty() && written {
+                for ordinal in 0..8 {
+                    world.lose_data(ordinal);
+                }
             }
         }
         Event::Flap(ordinal) => {
@@ -251,8 +274,17 @@ fn force_stuck_pods(world: &mut World) {
     }
 }
 
-/// A user does what the message of a lost quorum says: deletes pods of an older template that do not run.
+/// A user does what the messages say: allows a refused version; deletes pods of an older template that do not run.
 fn follow_the_hint(world: &mut World, made: &Plan) {
+    let refused = |problem: &Problem| problem.reason == "UpgradeRejected";
+    if made.report.rejected.iter().any(refused) {
+        let all = world.cluster.metadata.annotations.get_or_insert_default();
+        all.insert(
+            annotation::ALLOW_UNSAFE_UPGRADE.to_owned(),
+            "true".to_owned(),
+        );
+        world.version += 1;
+    }
     if made.report.stage != Stage::QuorumLost {
         return;
     }
