@@ -10,6 +10,8 @@ pub mod args;
 pub mod context;
 pub mod desired;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod key;
 pub mod nodes;
 pub mod observe;

@@ -19,6 +19,7 @@ use kube::ResourceExt;
 pub use self::children::{Children, Fingerprint, instance};
 use self::members::{Target, Views};
 pub use self::pods::pods as live_pods;
+pub(crate) use self::reads::token_of as token;
 use self::reads::{FirstReads, Reader};
 use crate::act::stateful_set;
 use crate::context::Context;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Actor, creating};
 use crate::desired::{parse_identity, parse_voters};
 use crate::error::{Doing as _, Error};
+use crate::observe::token;
 use crate::observed::{Identity, Latch, Voter};
 
 impl Actor<'_> {
@@ -23,11 +24,17 @@ impl Actor<'_> {
         latched(&found, &parse_voters(Some(&found)), &voters.to_vec())
     }
 
-    /// A token that is there already is as good.
+    /// A token that is there already is as good, if it is one.
     pub(super) async fn create_token(&self) -> Result<bool, Error> {
         let secret: Secret = self.desired.token_secret(&random_token());
-        self.create_or_read(&secret).await?;
-        Ok(true)
+        let found = self.create_or_read(&secret).await?;
+        if token(&found).is_some() {
+            return Ok(true);
+        }
+        Err(Error::Unusable(format!(
+            "Secret {} exists and its key `token` holds no token: delete the Secret, and it is made anew",
+            found.name_any()
+        )))
     }
 
     /// Creates it, or reads what somebody else, or an earlier self, has created in its place.

@@ -1,13 +1,11 @@
 //! What is sent to Kubernetes for an action, in which order, and what is made of the answers.
 
-mod api;
-
 use dmq_crd::status::{Operation, OperationType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use self::api::{Api, Sent, pod, seen};
 use super::*;
+use crate::fixture::{Api, Sent, failure, pod, seen};
 use crate::observed::{Identity, Voter};
 
 fn key() -> Key {
@@ -82,7 +80,7 @@ async fn a_pod_that_changed_meanwhile_is_looked_at_again() {
     for (code, reason) in [(409, "Conflict"), (404, "NotFound")] {
         let api = Api::new(move |sent| match sent.method.as_str() {
             "GET" => (200, pods_are([true; 3])),
-            _ => api::failure(code, reason),
+            _ => failure(code, reason),
         });
         let (_, result) = act(&api, &seen([true; 3]), &[deletion()]).await;
         let error = result.unwrap_err();
@@ -124,7 +122,7 @@ async fn a_latch_that_exists_must_say_the_same() {
     for (found, fits) in [(json!(voters()), true), (json!([]), false)] {
         let data = json!({"voters.json": found.to_string()});
         let api = Api::new(move |sent| match sent.method.as_str() {
-            "POST" => api::failure(409, "AlreadyExists"),
+            "POST" => failure(409, "AlreadyExists"),
             _ => (200, latch(&data)),
         });
         let (_, result) = act(&api, &seen([true; 3]), &[Action::CreateVoters(voters())]).await;
@@ -140,7 +138,7 @@ async fn a_latch_that_exists_must_say_the_same() {
 #[tokio::test]
 async fn another_identity_ends_the_pass_before_what_comes_next() {
     let api = Api::new(|sent| match sent.method.as_str() {
-        "POST" => api::failure(409, "AlreadyExists"),
+        "POST" => failure(409, "AlreadyExists"),
         _ => (
             200,
             latch(&json!({"clusterId": "other", "incarnation": "1", "clusterUid": "u"})),
@@ -156,6 +154,21 @@ async fn another_identity_ends_the_pass_before_what_comes_next() {
     assert!(matches!(result, Err(Error::Latch(_))));
     assert!(done.is_empty());
     assert_eq!(api.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_exists_is_kept_and_an_empty_one_is_told() {
+    for (data, fits) in [(json!({"token": "dA=="}), true), (json!({}), false)] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "meta-operator-token"}, "data": data,
+        });
+        let api = Api::new(move |sent| match sent.method.as_str() {
+            "POST" => failure(409, "AlreadyExists"),
+            _ => (200, secret.clone()),
+        });
+        let (_, result) = act(&api, &seen([true; 3]), &[Action::CreateToken]).await;
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+    }
 }
 
 #[tokio::test]
@@ -226,7 +239,7 @@ async fn an_operation_is_written_with_the_version_that_was_seen_last() {
 
 #[tokio::test]
 async fn nothing_is_deleted_if_the_operation_cannot_be_written() {
-    let api = Api::new(|_| api::failure(409, "Conflict"));
+    let api = Api::new(|_| failure(409, "Conflict"));
     let actions = [Action::BeginOperation(operation()), deletion()];
     let (done, result) = act(&api, &seen([true; 3]), &actions).await;
     assert!(result.unwrap_err().is_race());

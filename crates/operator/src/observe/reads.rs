@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
             cluster,
             identity,
             voters,
-            token: token.as_ref().and_then(text),
+            token: token.as_ref().and_then(token_of),
             stateful_set,
             pods,
             claims,
@@ -197,7 +197,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn text(secret: &Secret) -> Option<String> {
+/// The token of admin routes that a Secret holds.
+pub(crate) fn token_of(secret: &Secret) -> Option<String> {
     let bytes = secret.data.as_ref()?.get(TOKEN)?;
     let text = String::from_utf8(bytes.0.clone()).ok()?;
     let text = text.trim();

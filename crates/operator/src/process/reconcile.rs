@@ -133,3 +133,6 @@ fn requeue(again: Again) -> Next {
         Again::Idle => IDLE,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::Key;
 use crate::context::Context;
+use crate::key::Key;
 use crate::nodes::Nodes;
 use crate::observe::{Children, Seen, live_pods};
 use crate::observed::{Latch, Observed, StatefulSet};
@@ -19,19 +19,19 @@ use crate::settings::Settings;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) body: Value,
+pub(crate) struct Sent {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) body: Value,
 }
 
 impl Sent {
-    pub(super) fn is(&self, method: &str, path: &str) -> bool {
+    pub(crate) fn is(&self, method: &str, path: &str) -> bool {
         self.method == method && self.path == path
     }
 
-    pub(super) fn is_forced_apply(&self) -> bool {
+    pub(crate) fn is_forced_apply(&self) -> bool {
         self.method == "PATCH"
             && self.query.contains("force=true")
             && self.query.contains("fieldManager=dmq-operator")
@@ -41,13 +41,13 @@ impl Sent {
 type Answer = dyn Fn(&Sent) -> (u16, Value) + Send + Sync;
 
 /// Answers every request by a function and remembers it.
-pub(super) struct Api {
+pub(crate) struct Api {
     answer: Arc<Answer>,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Api {
-    pub(super) fn new(answer: impl Fn(&Sent) -> (u16, Value) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&Sent) -> (u16, Value) + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
             sent: Arc::default(),
@@ -55,11 +55,11 @@ impl Api {
     }
 
     /// What arrived since the last call.
-    pub(super) fn sent(&self) -> Vec<Sent> {
+    pub(crate) fn sent(&self) -> Vec<Sent> {
         std::mem::take(&mut self.sent.lock().unwrap())
     }
 
-    pub(super) fn context(&self) -> (Context, mpsc::Receiver<Key>) {
+    pub(crate) fn context(&self) -> (Context, mpsc::Receiver<Key>) {
         let (answer, sent) = (Arc::clone(&self.answer), Arc::clone(&self.sent));
         let service = tower::service_fn(move |request: Request<Body>| {
             let (answer, sent) = (Arc::clone(&answer), Arc::clone(&sent));
@@ -89,14 +89,14 @@ impl Api {
 }
 
 /// A refusal as Kubernetes words it.
-pub(super) fn failure(code: u16, reason: &str) -> (u16, Value) {
+pub(crate) fn failure(code: u16, reason: &str) -> (u16, Value) {
     let body = json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure", "message": "no", "reason": reason, "code": code,
     });
     (code, body)
 }
 
-pub(super) fn pod(ordinal: usize, ready: bool) -> Value {
+pub(crate) fn pod(ordinal: usize, ready: bool) -> Value {
     let ready = if ready { "True" } else { "False" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -125,7 +125,7 @@ fn settings() -> Settings {
 }
 
 /// A quorum of three pods, Ready or not.
-pub(super) fn seen(ready: [bool; 3]) -> Seen {
+pub(crate) fn seen(ready: [bool; 3]) -> Seen {
     let cluster = serde_json::from_value(json!({
         "apiVersion": "dmq.io/v1alpha1", "kind": "DmqMetadataCluster",
         "metadata": {
