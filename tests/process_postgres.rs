@@ -114,6 +114,27 @@ async fn an_emptied_database_is_filled_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn an_idle_quorum_notices_that_its_databases_were_emptied() -> anyhow::Result<()> {
+    let server = Postgres::start().await?;
+    let (mut quorum, rest) = start(&server).await?;
+    let index = create(&rest, "a").await?;
+    projected(&mut quorum, &server, index, &["a"]).await?;
+    for name in ["node1", "node2", "node3"] {
+        server.query(name, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")?;
+    }
+    // Nobody writes from here on.
+    for name in ["node1", "node2", "node3"] {
+        wait_until(&format!("{name} is filled again"), async || {
+            let names = server.query(name, "SELECT name FROM topics");
+            Ok(names.is_ok_and(|names| names == "a").then_some(()))
+        })
+        .await
+        .map_err(|error| error.context(quorum.logs()))?;
+    }
+    projected(&mut quorum, &server, index, &["a"]).await
+}
+
+#[tokio::test]
 async fn a_database_emptied_before_the_start_is_filled_again() -> anyhow::Result<()> {
     let server = Postgres::start().await?;
     let (mut quorum, rest) = start(&server).await?;

@@ -38,6 +38,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Time between two transactions while nobody waits for them: five a second keep the rows of a follower
 /// fresh, and a page that many entries touch is written once.
 const PACE_UNWATCHED: Duration = Duration::from_millis(200);
+/// A database that has had nothing to do for so long is looked at: it may be gone, or emptied.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What the projector works with.
 pub struct ProjectorContext<D: Disk> {
@@ -126,6 +128,7 @@ async fn follow<D: Disk>(
             Ok(()) = durable.changed(), if projector.is_idle() && paced.is_none() => {}
             () = demand.arrived(), if paced.is_some() => {}
             () = wait_until(paced), if paced.is_some() => {}
+            () = tokio::time::sleep(CHECK_INTERVAL), if projector.is_idle() => projector.check(),
         }
         projector.go_on();
     }
@@ -233,6 +236,10 @@ impl<D: Disk> Projector<D> {
                 store_job::rebuild(store, view.image, at)
             }
         });
+    }
+
+    fn check(&mut self) {
+        self.job = self.store.take().map(store_job::check);
     }
 
     fn open(&mut self, store: Option<StoreBox>, pause: Duration) {

@@ -3,6 +3,8 @@
 
 mod binaries;
 mod process;
+#[cfg(feature = "conformance")]
+mod reconfigure;
 mod user;
 
 use std::fmt;
@@ -122,28 +124,6 @@ impl PostgresServer {
     /// The loopback port.
     pub const fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Writes files of these names and contents into the data directory, adds lines to
-    /// `postgresql.conf`, and starts again: for tests of servers that are not as trusting.
-    ///
-    /// # Errors
-    /// See [`LocalPostgresError`].
-    #[cfg(feature = "conformance")]
-    pub async fn reconfigure(
-        &mut self,
-        files: &[(&str, &str)],
-        settings: &str,
-    ) -> Result<(), LocalPostgresError> {
-        for (name, content) in files {
-            let path = self.data_directory().join(name);
-            std::fs::write(&path, content).map_err(io(path.display()))?;
-            self.user.give_file(&path).map_err(io(path.display()))?;
-        }
-        let path = self.data_directory().join("postgresql.conf");
-        let before = std::fs::read_to_string(&path).map_err(io(path.display()))?;
-        std::fs::write(&path, format!("{before}\n{settings}\n")).map_err(io(path.display()))?;
-        self.restart().await
     }
 
     /// Starts the server if it is down and waits until it answers.

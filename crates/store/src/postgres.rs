@@ -37,6 +37,8 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 const BATCH_TIMEOUT: Duration = Duration::from_secs(90);
 /// Longest wait for a rebuild: a million rows take less than a minute.
 const REBUILD_TIMEOUT: Duration = Duration::from_mins(30);
+/// Longest wait for a look at a database that is idle.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for catalogue work: taking the lock, migrating, dropping.
 const CLAIM_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -246,6 +248,13 @@ impl StateStore for PostgresStore {
         Ok(())
     }
 
+    async fn check(&mut self) -> Result<(), StoreError> {
+        let mut session = self.take_session()?;
+        within(CHECK_TIMEOUT, StoreError::Unavailable, session.check()).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
     async fn audit(&mut self) -> Result<Audit, StoreError> {
         match self.target.connect().await? {
             Some(mut connection) => audit::audit(&mut connection).await,
@@ -257,6 +266,20 @@ impl StateStore for PostgresStore {
 }
 
 impl Session {
+    /// Tables and row that are gone make the order of calls begin anew, and so does another owner: it is
+    /// judged there.
+    async fn check(&mut self) -> Result<(), StoreError> {
+        match inspect::inspect(&mut self.connection)
+            .await
+            .map_err(classify)?
+        {
+            Found::At(position) if position.owner_epoch == self.epoch => Ok(()),
+            found => Err(StoreError::Unavailable(format!(
+                "the rows of this node are not there any more, found was: {found:?}"
+            ))),
+        }
+    }
+
     async fn apply(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await.map_err(classify)?;
         let writer = Writer {

@@ -59,6 +59,15 @@ pub trait StateStore: Send {
     /// As [`apply`](Self::apply), without `Gap`.
     async fn rebuild(&mut self, image: &Image, at: &Checkpoint) -> Result<(), StoreError>;
 
+    /// Whether the database is still there and still ours, asked through the writing session: a
+    /// projection with nothing to write would otherwise not notice. An embedded file stays what it is.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Fenced` if another owner came.
+    async fn check(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Reads all rows back in one consistent view and hashes them anew. Finds rows that were edited
     /// by hand.
     ///

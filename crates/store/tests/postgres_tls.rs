@@ -1,5 +1,10 @@
 //! A server elsewhere: it wants a password and TLS, and its certificate is checked as far as `sslmode` says.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 mod server;
 

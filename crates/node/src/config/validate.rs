@@ -98,11 +98,7 @@ fn server(values: &Values<'_>, own: &NodeAddress) -> Result<ServerConfig, Config
 }
 
 /// Everything that can be wrong with the URL itself is found by making a store of it, which opens nothing.
-fn store_url(
-    values: &Values<'_>,
-    node_id: NodeId,
-    node_dir: &Path,
-) -> Result<String, ConfigError> {
+fn store_url(values: &Values<'_>, node_id: NodeId, node_dir: &Path) -> Result<String, ConfigError> {
     let text = values.text(STORE_URL)?.unwrap_or("sqlite:");
     // Nodes with one configuration each have a database of their own on a server that they share.
     let text = &text.replace(NODE_ID_PLACE, &node_id.to_string());

@@ -111,6 +111,15 @@ fn ended(store: StoreBox, result: Result<(), StoreError>) -> Done {
     }
 }
 
+/// Looks whether the database is still there.
+pub(super) fn check(mut store: StoreBox) -> BoxFuture<'static, Done> {
+    async move {
+        let result = store.check().await;
+        ended(store, result)
+    }
+    .boxed()
+}
+
 /// Nothing to write.
 pub(super) fn nothing(store: StoreBox) -> BoxFuture<'static, Done> {
     std::future::ready(Done::Worked(store)).boxed()

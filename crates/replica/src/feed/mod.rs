@@ -199,11 +199,12 @@ impl ProjectorFeed {
     }
 
     fn stored(&mut self, result: StoreResult) {
-        let Some(reached) = self.in_flight.take() else {
-            return;
-        };
+        let in_flight = self.in_flight.take();
         match result {
             StoreResult::Done => {
+                let Some(reached) = in_flight else {
+                    return;
+                };
                 self.position = reached;
                 self.forget_up_to(reached);
                 if matches!(self.state, State::Copying(_)) {

@@ -137,6 +137,21 @@ fn an_unknown_commit_is_resolved_by_the_position_that_is_found() {
 }
 
 #[test]
+fn a_store_that_is_lost_while_idle_is_reported_and_gone_on_with() {
+    let mut feed = ProjectorFeed::new(view(0));
+    durable(&mut feed, 10);
+    resume(&mut feed, 0);
+    assert_eq!(work(&mut feed), "nothing");
+    assert_eq!(feed.report().unwrap().health, ProjectionHealth::Healthy);
+    feed.handle(FeedInput::Stored(StoreResult::Unavailable("gone".into())));
+    assert_eq!(feed.report().unwrap().health, ProjectionHealth::Down);
+    changes(&mut feed, 1..=1);
+    assert_eq!(work(&mut feed), "nothing");
+    resume(&mut feed, 0);
+    assert_eq!(work(&mut feed), "1..=1");
+}
+
+#[test]
 fn a_queue_that_is_too_long_or_a_gap_copies_the_image_once_it_is_durable() {
     let mut feed = ProjectorFeed::new(view(0));
     feed.queue_bytes_max = 100;
