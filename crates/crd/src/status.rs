@@ -183,7 +183,7 @@ pub struct Operation {
     pub type_: OperationType,
     /// Pod that it is done to.
     pub pod_name: String,
-    /// uid of that pod: another pod of the name ends the operation.
+    /// uid of that pod; a restart ends when its successor has caught up or failed.
     pub pod_uid: String,
     /// Why.
     pub reason: String,

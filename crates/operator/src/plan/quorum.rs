@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::draft::Draft;
 use super::operation::{self, Course};
-use super::view::{View, initialized, ordinal_of};
+use super::view::{View, initialized, not_ready, ordinal_of};
 use super::{Again, Stage, children};
 use crate::observed::{Latch, Member, Pod, Problem, Voter};
 
@@ -113,28 +113,28 @@ fn down(view: &View<'_>, voter: &Voter) -> Option<Down> {
     let ordinal = ordinal_of(voter.id);
     let name = view.pod_name(ordinal);
     let Some(pod) = view.pod(ordinal) else {
-        return because(format!("pod {name} does not exist"));
+        return Some(because(format!("pod {name} does not exist")));
     };
     if pod.terminating {
-        return because(format!("pod {name} is stopping"));
+        return Some(because(format!("pod {name} is stopping")));
     }
     if let Some(member) = view.member(ordinal) {
         return if member.quorum.directory_id == voter.directory_id {
             None
         } else {
-            because(format!(
+            Some(because(format!(
                 "pod {name} lost its data: it came up with another data directory"
-            ))
+            )))
         };
     }
     if pod.ready {
         return None;
     }
-    because(view.not_ready(pod).message)
+    Some(because(not_ready(pod).message))
 }
 
-fn because(why: String) -> Option<Down> {
-    Some(Down { why })
+fn because(why: String) -> Down {
+    Down { why }
 }
 
 /// How long there has been no controller, by the status: `Available` is `False` since then.

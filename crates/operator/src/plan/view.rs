@@ -159,7 +159,7 @@ impl<'a> View<'a> {
             return Health::Failed(problem);
         }
         if !pod.ready {
-            return Health::Coming(self.not_ready(pod));
+            return Health::Coming(not_ready(pod));
         }
         let wanted = SignedDuration::from_secs(i64::from(self.strategy().min_ready_seconds));
         if pod.ready_since.is_none_or(|then| self.since(then) < wanted) {
@@ -208,16 +208,16 @@ impl<'a> View<'a> {
         let message = format!("pod {} did not become Ready within {deadline} s", pod.name);
         Some(Problem::new("ProgressDeadlineExceeded", message))
     }
+}
 
-    /// What is known of a pod that is not Ready.
-    pub(super) fn not_ready(&self, pod: &Pod) -> Problem {
-        match &pod.problem {
-            Some(problem) => {
-                let message = format!("pod {}: {}: {}", pod.name, problem.reason, problem.message);
-                Problem::new("PodStarting", message)
-            }
-            None => Problem::new("PodStarting", format!("pod {} is not Ready yet", pod.name)),
+/// What is known of a pod that is not Ready.
+pub(super) fn not_ready(pod: &Pod) -> Problem {
+    match &pod.problem {
+        Some(problem) => {
+            let message = format!("pod {}: {}: {}", pod.name, problem.reason, problem.message);
+            Problem::new("PodStarting", message)
         }
+        None => Problem::new("PodStarting", format!("pod {} is not Ready yet", pod.name)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Write as _;
 
 use super::model::{Log, World};
 use super::scene::steady;
@@ -98,7 +99,7 @@ fn walk(start: World) -> Walked {
     }
     walked.states = known.len();
     for (world, path) in layer {
-        if fingerprint(&world) % FOLLOWED == 0 {
+        if fingerprint(&world).is_multiple_of(FOLLOWED) {
             walked.followed += 1;
             let mut world = world;
             let rest = comes_to_rest(&mut world, &mut walked.log);
@@ -112,7 +113,6 @@ fn must_hold_from(start: World) {
     let walked = walk(start);
     assert!(walked.states > 1_000, "only {} states", walked.states);
     assert!(walked.followed > 20, "only {} followed", walked.followed);
-    use std::io::Write as _;
     let _ = writeln!(
         std::io::stderr(),
         "{} states, {} followed to rest, {} deletions, {} transfers",

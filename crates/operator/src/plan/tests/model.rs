@@ -17,6 +17,10 @@ use crate::observed::{Identity, Voter};
 
 /// Everything there is.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of the world, not the state of one thing"
+)]
 pub(super) struct World {
     /// Seconds.
     pub(super) now: i64,

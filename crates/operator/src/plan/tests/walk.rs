@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
 use dmq_crd::names::annotation;
 use proptest::prelude::*;
@@ -303,7 +304,7 @@ fn follow_the_hint(world: &mut World, made: &Plan) {
 /// Runs until all is in place; what the last plan said if that never happens.
 pub(super) fn comes_to_rest(world: &mut World, log: &mut Log) -> Result<(), String> {
     calm(world);
-    let mut last = None;
+    let mut latest = None;
     let mut lost_for = 0;
     for _ in 0..400 {
         world.tick();
@@ -351,9 +352,9 @@ pub(super) fn comes_to_rest(world: &mut World, log: &mut Log) -> Result<(), Stri
         if lost_for > 100 {
             return Ok(());
         }
-        last = Some(made);
+        latest = Some(made);
     }
-    let report = last.map(|made| made.report).unwrap_or_default();
+    let report = latest.map(|made| made.report).unwrap_or_default();
     Err(format!(
         "does not come to rest: {report:?}, operation {:?}",
         world
@@ -481,6 +482,5 @@ fn whatever_happens_nothing_forbidden_is_done_and_in_the_end_there_is_rest() {
     let table = table.join("\n");
     assert!(never.is_empty(), "never met: {never:?}\n{table}");
     // Shown with --nocapture, and whenever a test fails.
-    use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{table}");
 }
