@@ -136,7 +136,7 @@ pub struct FormatArgs {
     /// The YAML file of `serve`; environment variables and flags go before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The node; 1 and up [env: DMQ_KRAFT_NODE_ID]
+    /// The node; 1 and up [env: `DMQ_KRAFT_NODE_ID`]
     #[arg(
         long,
         alias = "dmq.kraft.node-id",
@@ -144,7 +144,7 @@ pub struct FormatArgs {
         allow_hyphen_values = true
     )]
     pub node_id: Option<String>,
-    /// In place of the node: the ordinal of its pod [env: DMQ_KRAFT_POD_INDEX]
+    /// In place of the node: the ordinal of its pod [env: `DMQ_KRAFT_POD_INDEX`]
     #[arg(
         long,
         alias = "dmq.kraft.pod-index",
@@ -152,7 +152,7 @@ pub struct FormatArgs {
         allow_hyphen_values = true
     )]
     pub pod_index: Option<String>,
-    /// Added to the ordinal of a pod; default 0 [env: DMQ_KRAFT_NODE_ID_BASE]
+    /// Added to the ordinal of a pod; default 0 [env: `DMQ_KRAFT_NODE_ID_BASE`]
     #[arg(
         long,
         alias = "dmq.kraft.node-id-base",
@@ -160,7 +160,7 @@ pub struct FormatArgs {
         allow_hyphen_values = true
     )]
     pub node_id_base: Option<String>,
-    /// Name of the DMQ cluster [env: DMQ_KRAFT_CLUSTER_ID]
+    /// Name of the DMQ cluster [env: `DMQ_KRAFT_CLUSTER_ID`]
     #[arg(
         long,
         alias = "dmq.kraft.cluster.id",
@@ -168,7 +168,7 @@ pub struct FormatArgs {
         allow_hyphen_values = true
     )]
     pub cluster_id: Option<String>,
-    /// Parent of the node's directory node-<id>; default ./data/raft-log [env: DMQ_KRAFT_RAFT_LOG_DIR]
+    /// Parent of the node's directory node-<id>; default ./data/raft-log [env: `DMQ_KRAFT_RAFT_LOG_DIR`]
     #[arg(
         long,
         alias = "dmq.kraft.raft.log-dir",

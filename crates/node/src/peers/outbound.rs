@@ -183,10 +183,12 @@ impl Link {
         authority: &str,
         source: Option<IpAddr>,
     ) -> Result<(RaftClient<Channel>, String, PeerInfo), LinkError> {
-        let hello = |at: String| async move {
-            let mut client = dial(&at).await?;
-            let info = self.hello(&mut client).await?;
-            Ok((client, at, info))
+        let hello = |at: String| {
+            Box::pin(async move {
+                let mut client = dial(&at).await?;
+                let info = self.hello(&mut client).await?;
+                Ok((client, at, info))
+            })
         };
         let fallback = fallback(authority, source).map(hello);
         first_of(hello(authority.to_owned()), fallback).await

@@ -8,7 +8,7 @@ use clap::Parser;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "dmq-load", version, max_term_width = 100)]
 pub struct Options {
-    /// REST address of a node or of a Service, for example http://meta-controller:8080; more than one may be given
+    /// REST address of a node or of a Service, as `http://host:port`; more than one may be given
     #[arg(long = "node", value_name = "URL", required = true)]
     pub nodes: Vec<String>,
     /// Clients that write at the same time; each has one write in flight
