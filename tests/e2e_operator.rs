@@ -56,6 +56,7 @@ fn of_two_operators_one_acts() -> anyhow::Result<()> {
     );
     helm_test(&operator)?;
     operator.upgrade(&[])?;
+    namespace.passed();
     Ok(())
 }
 
@@ -81,7 +82,9 @@ fn a_lost_quorum_is_reported_and_comes_back_with_its_pods() -> anyhow::Result<()
     outcome?;
     let status = quorum.wait_settled()?;
     assert_eq!(status["clusterId"], cluster_id);
-    all_data_is_lost(&quorum)
+    all_data_is_lost(&quorum)?;
+    namespace.passed();
+    Ok(())
 }
 
 /// Two of three pods go and cannot come back.
@@ -151,5 +154,32 @@ spec: {ports: [{port: 80}], selector: {app: mine}}";
     assert_eq!(service["spec"]["selector"]["app"], "mine", "{service:#}");
     kubectl(&["delete", "svc", "meta", "-n", namespace.name()])?;
     quorum.wait_settled()?;
+    namespace.passed();
+    Ok(())
+}
+
+/// With a Role in one namespace the operator runs the quorums there, and sees no others.
+#[test]
+fn an_operator_of_one_namespace_needs_no_more() -> anyhow::Result<()> {
+    let (mine, others) = (Namespace::new("e2e-mine")?, Namespace::new("e2e-others")?);
+    let watch = format!("watchNamespaces={{{}}}", mine.name());
+    let operator = Operator::install_with(&["--set", &watch])?;
+    let foreign = Quorum::apply(others.name(), "meta", SPEC)?;
+    let quorum = Quorum::apply(mine.name(), "meta", SPEC)?;
+    quorum.wait_settled()?;
+    assert!(foreign.pods()?.is_empty());
+    assert_eq!(foreign.status()?["phase"], "Pending");
+    let account = format!(
+        "--as=system:serviceaccount:{}:dmq-operator",
+        Operator::NAMESPACE
+    );
+    for (namespace, answer) in [(mine.name(), "yes"), (others.name(), "no")] {
+        let asked = kubectl(&["auth", "can-i", "delete", "pods", "-n", namespace, &account])
+            .unwrap_or_else(|_| "no".to_owned());
+        assert_eq!(asked, answer, "in {namespace}");
+    }
+    operator.upgrade(&[])?;
+    mine.passed();
+    others.passed();
     Ok(())
 }

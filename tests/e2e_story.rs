@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dmq_testkit::kube::{Columns, Load, Namespace, Operator, Quorum, get, kubectl, until};
+use dmq_testkit::kube::{Columns, Load, Namespace, Operator, Quorum, evict, get, kubectl, until};
 
 /// Three nodes with SQLite; short waits between restarts, since the probes of the roll wait for what matters.
 const SPEC: &str = "  store: {sqlite: {storage: {size: 1Gi}}}
@@ -35,7 +35,9 @@ fn a_quorum_lives_through_all_that_its_users_do_to_it() -> anyhow::Result<()> {
     a_database_is_lost(&quorum)?;
     the_operator_is_upgraded_and_removed(&operator, &quorum, &load)?;
     load.stop()?;
-    the_object_is_deleted(&operator, &quorum)
+    the_object_is_deleted(&operator, &quorum)?;
+    namespace.passed();
+    Ok(())
 }
 
 fn born(namespace: &Namespace) -> anyhow::Result<Quorum> {
@@ -50,6 +52,12 @@ fn born(namespace: &Namespace) -> anyhow::Result<Quorum> {
     assert_eq!(status["voters"], 3, "{status:#}");
     assert_eq!(status["failuresTolerated"], 1, "{status:#}");
     assert_eq!(status["members"].as_array().unwrap().len(), 3, "{status:#}");
+    let nodes = get(&["nodes"])?["items"].as_array().unwrap().len();
+    assert_eq!(
+        places(&quorum)?.len(),
+        nodes.min(3),
+        "each pod has a node of its own"
+    );
     let latch = get(&["configmap", "meta-voters-1", "-n", namespace.name()])?;
     assert_eq!(latch["immutable"], true, "{latch:#}");
     Ok(quorum)
@@ -216,9 +224,36 @@ fn rolled(
     no_write_failed(load)
 }
 
+/// The Kubernetes nodes that the pods are on.
+fn places(quorum: &Quorum) -> anyhow::Result<BTreeSet<String>> {
+    let place = |pod: &serde_json::Value| pod["spec"]["nodeName"].to_string();
+    Ok(quorum.pods()?.values().map(place).collect())
+}
+
+/// Of two followers one may be evicted; the budget holds the other one.
+fn the_budget_lets_one_go(quorum: &Quorum) -> anyhow::Result<()> {
+    let (leader, _) = quorum.leader()?;
+    let before = quorum.pod_uids()?;
+    let followers: Vec<&String> = before.keys().filter(|pod| **pod != leader).collect();
+    evict(quorum.namespace(), followers[0])?;
+    let refused = evict(quorum.namespace(), followers[1])
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("disruption budget"), "{refused}");
+    until("the evicted pod is back", || {
+        Ok((quorum
+            .pod_uids()?
+            .get(followers[0])
+            .is_some_and(|uid| *uid != before[followers[0]]))
+        .then_some(()))
+    })?;
+    quorum.wait_settled()?;
+    assert_eq!(quorum.pod_uids()?[followers[1]], before[followers[1]]);
+    Ok(())
+}
+
 fn the_controllers_node_is_drained(quorum: &Quorum, load: &Load) -> anyhow::Result<()> {
-    let budget = get(&["pdb", "-n", quorum.namespace()])?;
-    assert_eq!(budget["items"].as_array().unwrap().len(), 1, "{budget:#}");
+    the_budget_lets_one_go(quorum)?;
     let (leader, _) = quorum.leader()?;
     let node = quorum.pods()?[&leader]["spec"]["nodeName"]
         .as_str()
@@ -242,12 +277,10 @@ fn the_controllers_node_is_drained(quorum: &Quorum, load: &Load) -> anyhow::Resu
         "FIGURE drain of the controller's node ({nodes} nodes, clients on {load_node}): largest gap between two writes: {} ms",
         load.gap_since(began_ms)?.as_millis()
     );
-    let spread: BTreeSet<String> = quorum
-        .pods()?
-        .values()
-        .map(|pod| pod["spec"]["nodeName"].to_string())
-        .collect();
-    println!("pods are on {spread:?}");
+    assert!(
+        !places(quorum)?.contains(&format!("\"{node}\"")),
+        "nothing is left on a drained node"
+    );
     kubectl(&["uncordon", &node])?;
     quorum.wait_settled()?;
     no_write_failed(load)
@@ -300,7 +333,13 @@ fn the_operator_is_upgraded_and_removed(
 ) -> anyhow::Result<()> {
     let before = quorum.pod_uids()?;
     operator.upgrade(&["--set", "log.level=debug"])?;
+    let manifest = operator.manifest()?;
     operator.uninstall()?;
+    until("only the definition is left of the release", || {
+        let left = Operator::left(&manifest)?;
+        let kept = ["customresourcedefinition.apiextensions.k8s.io/dmqmetadataclusters.dmq.io"];
+        Ok((left == kept).then_some(()))
+    })?;
     load.wait_more(100)?;
     assert_eq!(
         quorum.pod_uids()?,

@@ -18,5 +18,5 @@ pub use load::{Load, Report};
 pub use namespace::Namespace;
 pub use operator::Operator;
 pub use quorum::Quorum;
-pub use tools::{apply, apply_refused, chart, get, helm, kubectl, kubectl_refused};
+pub use tools::{apply, apply_refused, chart, evict, get, helm, kubectl, kubectl_refused};
 pub use wait::{PATIENCE, until};

@@ -4,16 +4,18 @@
     reason = "what is in a namespace of a failed test is for whoever reads its output"
 )]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::tools::kubectl;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A namespace that is deleted when dropped; `DMQ_TEST_KEEP=1` keeps it.
+/// A namespace that is deleted when dropped; `DMQ_TEST_KEEP=1` keeps it. Unless the test said that it passed, what is in
+/// it is printed first.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    passed: AtomicBool,
 }
 
 impl Namespace {
@@ -25,7 +27,13 @@ impl Namespace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{prefix}-{}-{number}", std::process::id());
         kubectl(&["create", "namespace", &name])?;
-        Ok(Self { name })
+        let passed = AtomicBool::new(false);
+        Ok(Self { name, passed })
+    }
+
+    /// The test has come to its end: nobody needs to know what is in here.
+    pub fn passed(&self) {
+        self.passed.store(true, Ordering::Relaxed);
     }
 
     /// Its name.
@@ -44,12 +52,13 @@ impl Namespace {
             let text = kubectl(&arguments).unwrap_or_else(|error| format!("{error:#}"));
             eprintln!("--- kubectl {}\n{text}", arguments.join(" "));
         }
+        eprintln!("--- log of the operator\n{}", super::Operator::log());
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if !self.passed.load(Ordering::Relaxed) {
             self.describe();
         }
         if std::env::var_os("DMQ_TEST_KEEP").is_none() {

@@ -1,8 +1,4 @@
 //! The operator, installed by Helm as a user would.
-#![allow(
-    clippy::print_stderr,
-    reason = "what is in a namespace of a failed test is for whoever reads its output"
-)]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -62,8 +58,39 @@ impl Operator {
             "4m",
             // Tests of the definition alone put it there before Helm does.
             "--take-ownership",
+            // Each test begins with the chart's own values, whatever the one before it set.
+            "--reset-values",
         ];
         helm(&[&base[..], arguments].concat())
+    }
+
+    /// Its objects that Kubernetes has, of those in the `manifest` of the release.
+    ///
+    /// # Errors
+    /// What `kubectl` says.
+    pub fn left(manifest: &str) -> anyhow::Result<Vec<String>> {
+        let names = super::tools::with_input(
+            &[
+                "get",
+                "-f",
+                "-",
+                "--ignore-not-found",
+                "-o",
+                "name",
+                "-n",
+                Self::NAMESPACE,
+            ],
+            manifest,
+        )?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// Everything that the release is made of, as YAML.
+    ///
+    /// # Errors
+    /// What `helm` says.
+    pub fn manifest(&self) -> anyhow::Result<String> {
+        helm(&["get", "manifest", Self::RELEASE, "-n", Self::NAMESPACE])
     }
 
     /// Names of its pods that are not being deleted.
@@ -134,7 +161,7 @@ impl Operator {
     }
 
     /// The newest lines of its log.
-    pub fn log(&self) -> String {
+    pub fn log() -> String {
         let arguments = [
             "logs",
             "deployment/dmq-operator",
@@ -143,13 +170,5 @@ impl Operator {
             "--tail=200",
         ];
         kubectl(&arguments).unwrap_or_else(|error| format!("{error:#}"))
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- log of the operator\n{}", self.log());
-        }
     }
 }

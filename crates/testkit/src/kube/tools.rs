@@ -46,6 +46,25 @@ pub fn apply_refused(namespace: &str, yaml: &str) -> anyhow::Result<String> {
     )
 }
 
+/// Runs `kubectl` with something to read.
+pub(super) fn with_input(arguments: &[&str], input: &str) -> anyhow::Result<String> {
+    success("kubectl", arguments, Some(input))
+}
+
+/// Asks for the eviction of a pod, as a drain does; the error is the refusal.
+///
+/// # Errors
+/// What the API server says, for example that a disruption budget forbids it.
+pub fn evict(namespace: &str, pod: &str) -> anyhow::Result<()> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction");
+    let body = serde_json::json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": namespace},
+    });
+    with_input(&["create", "--raw", &path, "-f", "-"], &body.to_string()).map(drop)
+}
+
 /// Folder of a chart in this checkout.
 pub fn chart(name: &str) -> String {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
