@@ -44,7 +44,7 @@ impl<'a> Actor<'a> {
         cluster_id: &'a str,
         version: String,
     ) -> Self {
-        let desired = Desired::new(&seen.effective, &context.settings, cluster_id);
+        let desired = Desired::new(&seen.effective, &seen.observed.settings, cluster_id);
         Self {
             context,
             key,
@@ -58,6 +58,11 @@ impl<'a> Actor<'a> {
     pub async fn act(&mut self, actions: &[Action]) -> (Vec<Action>, Result<(), Error>) {
         let mut done = Vec::new();
         for action in actions {
+            // What was just applied is not what the plan was made from: first look again.
+            if needs_fresh_look(action) && done.iter().any(is_apply) {
+                let why = "children were applied: what takes something away waits for another look";
+                return (done, Err(Error::Changed(why.to_owned())));
+            }
             match self.one(action).await {
                 Ok(true) => {
                     self.note(action);
@@ -136,6 +141,17 @@ impl<'a> Actor<'a> {
         self.context.metrics.acted(action);
         tracing::info!(namespace, name, action, detail, "done");
     }
+}
+
+fn needs_fresh_look(action: &Action) -> bool {
+    action.is_disruptive() || matches!(action, Action::BeginOperation(_))
+}
+
+fn is_apply(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::ApplyChildren | Action::ApplyStatefulSet { .. }
+    )
 }
 
 /// One word, and what it was done to.

@@ -11,6 +11,7 @@ use crate::key::Key;
 use crate::nodes::Nodes;
 use crate::process::backoff::Backoff;
 use crate::process::metrics::Metrics;
+use crate::process::trouble::Troubles;
 use crate::settings::Settings;
 use crate::streams::Streams;
 
@@ -33,6 +34,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What went wrong last.
+    pub troubles: Troubles,
     /// How long objects that fail are left alone.
     pub backoff: Backoff,
 }
@@ -46,7 +49,7 @@ impl Context {
         metrics: Arc<Metrics>,
         instance: &str,
     ) -> (Self, mpsc::Receiver<Key>) {
-        let (streams, triggers) = Streams::new(Arc::clone(&nodes));
+        let (streams, triggers) = Streams::new(Arc::clone(&nodes), metrics.streams());
         let context = Self {
             recorder: Recorder::new(client.clone(), reporter(instance)),
             client,
@@ -55,6 +58,7 @@ impl Context {
             streams,
             applied: Applied::default(),
             metrics,
+            troubles: Troubles::default(),
             backoff: Backoff::default(),
         };
         (context, triggers)
@@ -65,6 +69,7 @@ impl Context {
         self.streams.forget(key);
         self.applied.forget(key);
         self.metrics.forget(key);
+        self.troubles.forget(key);
         self.backoff.reset(key);
     }
 }

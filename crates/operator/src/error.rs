@@ -57,6 +57,18 @@ impl Error {
         }
     }
 
+    /// Whether it stays until somebody changes something: Kubernetes refused what it was given, or what is there is wrong.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Kube {
+                source: kube::Error::Api(status),
+                ..
+            } => (400..500).contains(&status.code) && ![404, 409, 429].contains(&status.code),
+            Self::Latch(_) | Self::Unusable(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether somebody else was faster: normal, and the next pass sees it.
     pub fn is_race(&self) -> bool {
         matches!(self.reason(), "changed" | "conflict")

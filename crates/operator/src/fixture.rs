@@ -165,7 +165,7 @@ pub(crate) fn seen(ready: [bool; 3]) -> Seen {
         effective: Arc::clone(&observed.cluster),
         observed,
         children: Children::default(),
-        token: Some("t".to_owned()),
+        token: None,
         urls: BTreeMap::new(),
     }
 }

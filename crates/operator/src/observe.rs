@@ -8,6 +8,7 @@ mod pods;
 mod problem;
 mod reads;
 mod secrets;
+mod token;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,17 +18,17 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use self::children::{Children, Fingerprint, instance};
-use self::members::{Target, Views};
+use self::members::{Question, Target, Views};
 pub use self::pods::pods as live_pods;
-pub(crate) use self::reads::token_of as token;
 use self::reads::{FirstReads, Reader};
+pub use self::token::Token;
 use crate::act::stateful_set;
 use crate::context::Context;
 use crate::desired::{self, Desired};
 use crate::error::Error;
 use crate::key::Key;
 use crate::nodes;
-use crate::observed::{Latch, Observed, Pod};
+use crate::observed::{Latch, Observed, Pod, Problem};
 use crate::plan;
 use crate::streams::Followed;
 
@@ -39,7 +40,7 @@ pub struct Seen {
     /// The live children.
     pub children: Children,
     /// The token of admin routes, if there is one.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// REST address of each pod's node, by ordinal.
     pub urls: BTreeMap<i32, String>,
     /// The object as children are made from it: with the number of members that the quorum has, whatever the spec
@@ -77,23 +78,33 @@ pub async fn observe(context: &Context, key: &Key) -> Result<Option<Seen>, Error
     };
     let uid = first.cluster.uid().unwrap_or_default();
     let (mut seen, targets) = seen(first, context);
-    let may_restart = may_restart(&seen.observed);
+    let latched = latched(&seen.observed);
+    let question = Question {
+        cluster_id: latched.as_deref(),
+        may_restart: may_restart(&seen.observed),
+    };
     let cluster = Arc::clone(&seen.observed.cluster);
     let (effective, cluster_id) = (Arc::clone(&seen.effective), seen.cluster_id());
-    let desired = Desired::new(&effective, &context.settings, &cluster_id);
+    let settings = Arc::clone(&seen.observed.settings);
+    let desired = Desired::new(&effective, &settings, &cluster_id);
     let wanted = desired.children();
     let (views, children, claims, missing) = tokio::join!(
-        members::ask(&context.nodes, &targets, may_restart),
+        members::ask(&context.nodes, &targets, question),
         reader.with_unlisted(seen.children, &wanted),
         reader.with_classes(seen.observed.claims),
         reader.missing_secrets(&cluster.spec),
     );
-    let Views { members, leader } = views;
+    let Views {
+        members,
+        leader,
+        strangers,
+    } = views;
     seen.children = children?;
     seen.observed.claims = claims;
     seen.observed.missing = missing?;
     seen.observed.members = members;
     seen.observed.leader = leader;
+    tell_strangers(&mut seen.observed, strangers);
     seen.observed.conflicts = seen.children.conflicts(&key.name, &uid);
     mark_applied(&mut seen, &desired);
     Ok(Some(seen))
@@ -109,22 +120,24 @@ fn seen(first: FirstReads, context: &Context) -> (Seen, Vec<Target>) {
         .iter()
         .filter_map(|(ordinal, pod)| Some((*ordinal, url_of(pod, port)?)))
         .collect();
-    let targets = urls.iter().map(|(&ordinal, url)| Target {
-        ordinal,
+    let targets = urls.iter().map(|(ordinal, url)| Target {
+        ordinal: *ordinal,
         url: url.clone(),
+        ready: pods.get(ordinal).is_some_and(|pod| pod.ready),
     });
     let targets = targets.collect();
     let name = cluster.name_any();
+    let settings = desired::kept_settings(first.identity.as_ref(), &context.settings);
     let observed = Observed {
-        settings: Arc::clone(&context.settings),
+        invalid: desired::invalid(&cluster, &settings),
+        settings,
         now: Timestamp::now(),
         identity: desired::parse_identity(first.identity.as_ref()),
         voters: desired::parse_voters(first.voters.as_ref()),
         token: first.token.is_some(),
         stateful_set: first.stateful_set.as_ref().map(pods::stateful_set),
-        claims: pods::claims(&first.claims, &name),
+        claims: pods::claims(&first.claims, &name, first.stateful_set.as_ref()),
         pods,
-        invalid: desired::invalid(&cluster, &context.settings),
         conflicts: Vec::new(),
         missing: Vec::new(),
         members: BTreeMap::new(),
@@ -149,6 +162,23 @@ fn effective(observed: &Observed) -> Arc<DmqMetadataCluster> {
 
 fn url_of(pod: &Pod, port: u16) -> Option<String> {
     nodes::url(pod.ip.as_deref()?, port)
+}
+
+fn latched(observed: &Observed) -> Option<String> {
+    match &observed.identity {
+        Latch::Set(identity) => Some(identity.cluster_id.clone()),
+        Latch::Absent | Latch::Unreadable(_) => None,
+    }
+}
+
+fn tell_strangers(observed: &mut Observed, strangers: BTreeMap<i32, String>) {
+    for (ordinal, message) in strangers {
+        tracing::warn!(ordinal, message, "an answer is not from our node");
+        if let Some(pod) = observed.pods.get_mut(&ordinal) {
+            let problem = || Problem::new("AnotherNodeAnswers", message);
+            pod.problem.get_or_insert_with(problem);
+        }
+    }
 }
 
 /// Whether a plan may want to stop a member: some pod is not as it should be, or such a step is under way.

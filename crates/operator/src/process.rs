@@ -13,6 +13,7 @@ mod lease;
 mod logging;
 pub mod metrics;
 mod reconcile;
+pub mod trouble;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use futures::Stream;
 use futures::stream::unfold;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -34,26 +35,39 @@ pub struct Streams {
     nodes: Arc<Nodes>,
     triggers: mpsc::Sender<Key>,
     followers: Mutex<HashMap<Key, HashMap<Followed, Follower>>>,
+    running: Gauge,
 }
 
 /// Ends its task when dropped.
 #[derive(Debug)]
-struct Follower(JoinHandle<()>);
+struct Follower {
+    task: JoinHandle<()>,
+    running: Gauge,
+}
+
+impl Follower {
+    fn new(task: JoinHandle<()>, running: Gauge) -> Self {
+        running.inc();
+        Self { task, running }
+    }
+}
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        self.running.dec();
     }
 }
 
 impl Streams {
-    /// No streams yet, and the end where their triggers come out.
-    pub fn new(nodes: Arc<Nodes>) -> (Self, mpsc::Receiver<Key>) {
+    /// No streams yet, and the end where their triggers come out. `running` counts them.
+    pub fn new(nodes: Arc<Nodes>, running: Gauge) -> (Self, mpsc::Receiver<Key>) {
         let (triggers, receiver) = mpsc::channel(TRIGGERS_MAX);
         let streams = Self {
             nodes,
             triggers,
             followers: Mutex::default(),
+            running,
         };
         (streams, receiver)
     }
@@ -81,19 +95,10 @@ impl Streams {
         self.follow(key, &[]);
     }
 
-    /// Number of streams.
-    pub fn count(&self) -> usize {
-        let all = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.values().map(HashMap::len).sum()
-    }
-
     fn start(&self, key: &Key, pod: &Followed) -> Follower {
         let (nodes, triggers) = (Arc::clone(&self.nodes), self.triggers.clone());
         let (key, url) = (key.clone(), pod.url.clone());
-        Follower(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let changed = || {
                 let (triggers, key) = (triggers.clone(), key.clone());
                 async move {
@@ -102,7 +107,8 @@ impl Streams {
                 }
             };
             follow::follow(&nodes, &url, changed).await;
-        }))
+        });
+        Follower::new(task, self.running.clone())
     }
 }
 

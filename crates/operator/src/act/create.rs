@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Actor, creating};
 use crate::desired::{parse_identity, parse_voters};
 use crate::error::{Doing as _, Error};
-use crate::observe::token;
+use crate::observe::Token;
 use crate::observed::{Identity, Latch, Voter};
 
 impl Actor<'_> {
@@ -28,7 +28,7 @@ impl Actor<'_> {
     pub(super) async fn create_token(&self) -> Result<bool, Error> {
         let secret: Secret = self.desired.token_secret(&random_token());
         let found = self.create_or_read(&secret).await?;
-        if token(&found).is_some() {
+        if Token::of(&found).is_some() {
             return Ok(true);
         }
         Err(Error::Unusable(format!(

@@ -1,5 +1,6 @@
 //! What is done to pods: the controller's label, and the one disruptive step, a deletion.
 
+use dmq_api::rest::controller::NodeState;
 use dmq_crd::names::{FIELD_MANAGER, label};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
@@ -48,6 +49,7 @@ impl Actor<'_> {
         reason: &str,
     ) -> Result<bool, Error> {
         self.others_still_stand(pod).await?;
+        self.is_no_new_leader(pod).await?;
         let how = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
@@ -63,6 +65,25 @@ impl Actor<'_> {
                 )))
             }
             result => result.map(|_| true).doing(format!("deleting pod {pod}")),
+        }
+    }
+
+    /// A follower may have been elected since: then leadership is to be moved first.
+    async fn is_no_new_leader(&self, candidate: &str) -> Result<(), Error> {
+        let seen = &self.seen.observed;
+        let ordinal = seen.pods.iter().find(|(_, pod)| pod.name == candidate);
+        let Some((ordinal, _)) = ordinal else {
+            return Ok(());
+        };
+        let planned = seen.leader.as_ref().map(|leader| leader.ordinal) == Some(*ordinal);
+        let Some(url) = self.seen.urls.get(ordinal).filter(|_| !planned) else {
+            return Ok(());
+        };
+        match self.context.nodes.quorum(url).await {
+            Ok(quorum) if quorum.state == NodeState::Leader => Err(Error::Changed(format!(
+                "pod {candidate} was elected meanwhile"
+            ))),
+            _ => Ok(()),
         }
     }
 

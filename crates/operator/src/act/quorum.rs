@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::Actor;
 use crate::error::{Doing as _, Error};
 use crate::nodes;
+use crate::observe::Token;
 use crate::observed::Voter;
 
-/// A transfer gives up inside of a pass, whatever the spec allows.
-const TRANSFER_MAX: Duration = Duration::from_secs(40);
+/// Most that the definition allows. An object that is older than that rule does not block a pass for longer either.
+const TRANSFER_MAX: Duration = Duration::from_secs(10);
 
 impl Actor<'_> {
     pub(super) async fn initialize(
@@ -56,7 +57,7 @@ impl Actor<'_> {
     }
 
     fn token(&self) -> Result<&str, Error> {
-        let token = self.seen.token.as_deref();
+        let token = self.seen.token.as_ref().map(Token::reveal);
         token.ok_or_else(|| {
             let name = dmq_crd::names::operator_token(&self.key.name);
             Error::Unusable(format!("Secret {name} holds no token"))

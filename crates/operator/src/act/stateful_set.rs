@@ -1,4 +1,4 @@
-//! The StatefulSet as it is applied: with the claim sizes that live, and with a mark of exactly this document.
+//! The StatefulSet as it is applied: with the claim sizes that live, and with a mark of all children as they are now.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::applied::digest;
 use crate::desired::{Child, Desired};
 
-/// Annotation of the StatefulSet: the digest of the document that was applied last.
+/// Annotation of the StatefulSet: the digest of all children's documents that were applied last.
 pub const APPLIED: &str = "dmq.io/applied";
 
 /// A document and its mark.
@@ -28,7 +28,13 @@ pub fn document(
     claim_sizes: &BTreeMap<String, String>,
 ) -> Document {
     let mut child = Child::of(&desired.stateful_set_keeping(replicas, claim_sizes));
-    let mark = digest(&child.body);
+    // It is applied last, so its mark stands for the others too.
+    let others: Vec<Value> = desired
+        .children()
+        .into_iter()
+        .map(|child| child.body)
+        .collect();
+    let mark = digest(&json!([others, child.body]));
     if let Some(annotations) = object(&mut child.body, &["metadata", "annotations"]) {
         annotations.insert(APPLIED.to_owned(), json!(mark));
     }

@@ -91,6 +91,28 @@ async fn a_pod_that_changed_meanwhile_is_looked_at_again() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_taken_away_in_a_pass_that_applied_something() {
+    let api = Api::new(|sent| {
+        let mut applied = sent.body.clone();
+        applied["metadata"]["generation"] = json!(2);
+        (200, applied)
+    });
+    let apply = Action::ApplyStatefulSet {
+        replicas: 3,
+        claim_sizes: std::collections::BTreeMap::new(),
+    };
+    let actions = [
+        apply.clone(),
+        Action::BeginOperation(operation()),
+        deletion(),
+    ];
+    let (done, result) = act(&api, &seen([true; 3]), &actions).await;
+    assert!(matches!(result, Err(Error::Changed(_))), "{result:?}");
+    assert_eq!(done, [apply]);
+    assert_eq!(api.sent().len(), 1);
+}
+
 fn voters() -> Vec<Voter> {
     let directory_id = uuid::Uuid::from_u128(7);
     vec![Voter {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dmq_api::rest::controller::NodeState;
 use dmq_api::rest::quorum::QuorumResponse;
+use dmq_crd::names;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
@@ -15,6 +16,8 @@ use crate::observed::{Leader, Member};
 
 /// Once a leader is confirmed, the others have this much longer to answer: a new leader must show soon.
 const GRACE: Duration = Duration::from_millis(500);
+/// Followers that are asked who leads when the leader cannot be.
+const WITNESSES: usize = 2;
 
 /// A pod that has an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Target {
     pub ordinal: i32,
     /// REST address of its node.
     pub url: String,
+    /// Kubernetes calls the pod Ready, so the address is its own.
+    pub ready: bool,
 }
 
 /// What the nodes said.
@@ -32,11 +37,27 @@ pub struct Views {
     pub members: BTreeMap<i32, Member>,
     /// Who leads in the highest term that a majority confirmed.
     pub leader: Option<Leader>,
+    /// Pods at whose address somebody else's node answers, by ordinal, and what it says that it is.
+    pub strangers: BTreeMap<i32, String>,
 }
 
-/// Asks all of them. `may_restart`: the controller is asked too whether each voter may be stopped.
-pub async fn ask(nodes: &Nodes, targets: &[Target], may_restart: bool) -> Views {
-    let mut views = first_round(nodes, targets).await;
+/// What there is to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Name of the DMQ cluster, once it is latched.
+    pub cluster_id: Option<&'a str>,
+    /// The controller is asked too whether each voter may be stopped.
+    pub may_restart: bool,
+}
+
+/// Asks all of them.
+pub async fn ask(nodes: &Nodes, targets: &[Target], question: Question<'_>) -> Views {
+    let mut views = first_round(nodes, targets, question.cluster_id).await;
+    let direct = views.leader.is_some();
+    if !direct {
+        views.leader = second_hand(nodes, targets, &views.members).await;
+    }
+    let may_restart = question.may_restart && direct;
     if let Some(leader) = &mut views.leader {
         second_round(nodes, targets, leader, &mut views.members, may_restart).await;
     }
@@ -44,7 +65,7 @@ pub async fn ask(nodes: &Nodes, targets: &[Target], may_restart: bool) -> Views 
 }
 
 /// Everybody's own view, and a confirmation from whoever claims to lead.
-async fn first_round(nodes: &Nodes, targets: &[Target]) -> Views {
+async fn first_round(nodes: &Nodes, targets: &[Target], cluster_id: Option<&str>) -> Views {
     let mut views = Views::default();
     let mut asked: FuturesUnordered<_> = targets.iter().map(|target| hear(nodes, target)).collect();
     let mut confirming = FuturesUnordered::new();
@@ -53,6 +74,10 @@ async fn first_round(nodes: &Nodes, targets: &[Target]) -> Views {
         tokio::select! {
             Some((target, member)) = asked.next(), if !asked.is_empty() => {
                 let Some(member) = member else { continue };
+                if let Some(stranger) = stranger(target, &member.quorum, cluster_id) {
+                    views.strangers.insert(target.ordinal, stranger);
+                    continue;
+                }
                 if member.quorum.state == NodeState::Leader {
                     confirming.push(confirm(nodes, target));
                 }
@@ -80,6 +105,64 @@ async fn hear<'a>(nodes: &Nodes, target: &'a Target) -> (&'a Target, Option<Memb
         post_restart: None,
     });
     (target, member)
+}
+
+/// The address of a pod that is down may have been given to another pod in the meantime, even to a node of another
+/// quorum: what that one says is not taken for the pod's own words.
+fn stranger(target: &Target, quorum: &QuorumResponse, cluster_id: Option<&str>) -> Option<String> {
+    let wanted = u32::try_from(names::node_id(target.ordinal)).ok();
+    let other_cluster = cluster_id.is_some_and(|id| id != quorum.cluster_id) && !target.ready;
+    if wanted == Some(quorum.node_id) && !other_cluster {
+        return None;
+    }
+    Some(format!(
+        "node {} of DMQ cluster {} answers at {}, which was the address of this pod",
+        quorum.node_id, quorum.cluster_id, target.url
+    ))
+}
+
+/// Who leads, if the leader itself cannot be reached from here: a follower has a majority confirm it too. It does not
+/// know the progress of the others, so nothing can be restarted on its word.
+async fn second_hand(
+    nodes: &Nodes,
+    targets: &[Target],
+    members: &BTreeMap<i32, Member>,
+) -> Option<Leader> {
+    let mut witnesses: Vec<(u64, &Target)> = members
+        .iter()
+        .filter(|(_, member)| member.quorum.leader_id.is_some())
+        .filter_map(|(ordinal, member)| {
+            let target = targets.iter().find(|target| target.ordinal == *ordinal)?;
+            Some((member.quorum.term, target))
+        })
+        .collect();
+    witnesses.sort_by_key(|(term, target)| (std::cmp::Reverse(*term), target.ordinal));
+    let asked = witnesses
+        .into_iter()
+        .take(WITNESSES)
+        .map(|(_, target)| nodes.confirmed_quorum(&target.url));
+    let answers = join_all(asked).await.into_iter().filter_map(Result::ok);
+    answers.filter_map(named).max_by_key(|leader| leader.term)
+}
+
+/// The leader that a follower names, with the document turned into what the leader would say of itself.
+fn named(mut quorum: QuorumResponse) -> Option<Leader> {
+    let id = quorum.leader_id?;
+    let directory_id = quorum
+        .voters
+        .iter()
+        .find(|voter| voter.id == id)?
+        .directory_id;
+    quorum.node_id = id;
+    quorum.directory_id = directory_id;
+    quorum.state = NodeState::Leader;
+    Some(Leader {
+        id,
+        ordinal: i32::try_from(id).ok()? - 1,
+        term: quorum.term,
+        quorum,
+        pre_restart: BTreeMap::new(),
+    })
 }
 
 /// A leader that lost its majority and has not noticed cannot confirm.

@@ -70,9 +70,7 @@ fn pod(live: &core::Pod) -> Option<Pod> {
         name: live.name_any(),
         uid: live.uid()?,
         resource_version: live.resource_version()?,
-        ip: status
-            .and_then(|status| status.pod_ip.clone())
-            .filter(|ip| !ip.is_empty()),
+        ip: address(live),
         node: live
             .spec
             .as_ref()
@@ -91,10 +89,20 @@ fn pod(live: &core::Pod) -> Option<Pod> {
     })
 }
 
+/// The address of a pod that has not ended: that of one that has may belong to another pod by now.
+fn address(live: &core::Pod) -> Option<String> {
+    let status = live.status.as_ref()?;
+    let ended = matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
+    let ip = status.pod_ip.clone().filter(|ip| !ip.is_empty());
+    ip.filter(|_| !ended)
+}
+
 /// The claims of the StatefulSet `name`, by template and ordinal; their names are `<template>-<name>-<ordinal>`.
+/// `set` is the StatefulSet that lives: what belongs to an earlier one goes with it, even if nobody has begun to delete it.
 pub(super) fn claims(
     live: &[core::PersistentVolumeClaim],
     name: &str,
+    set: Option<&apps::StatefulSet>,
 ) -> BTreeMap<(String, i32), Claim> {
     let infix = format!("-{name}-");
     live.iter()
@@ -102,12 +110,12 @@ pub(super) fn claims(
             let own = live.name_any();
             let (template, ordinal) = own.split_once(&infix)?;
             let key = (template.to_owned(), ordinal.parse().ok()?);
-            Some((key, claim(live)))
+            Some((key, claim(live, set)))
         })
         .collect()
 }
 
-fn claim(live: &core::PersistentVolumeClaim) -> Claim {
+fn claim(live: &core::PersistentVolumeClaim, set: Option<&apps::StatefulSet>) -> Claim {
     let phase = live
         .status
         .as_ref()
@@ -121,8 +129,24 @@ fn claim(live: &core::PersistentVolumeClaim) -> Claim {
             .as_ref()
             .and_then(|spec| spec.storage_class_name.clone()),
         class_missing: false,
-        terminating: live.metadata.deletion_timestamp.is_some(),
+        terminating: live.metadata.deletion_timestamp.is_some() || goes_with_its_owner(live, set),
     }
+}
+
+/// With the retention policy `Delete` a claim belongs to its StatefulSet and is collected after it, by and by.
+fn goes_with_its_owner(
+    live: &core::PersistentVolumeClaim,
+    set: Option<&apps::StatefulSet>,
+) -> bool {
+    let staying = set
+        .filter(|set| set.metadata.deletion_timestamp.is_none())
+        .and_then(ResourceExt::uid);
+    let mut owners = live
+        .owner_references()
+        .iter()
+        .filter(|owner| owner.kind == "StatefulSet")
+        .peekable();
+    owners.peek().is_some() && !owners.any(|owner| Some(&owner.uid) == staying.as_ref())
 }
 
 fn requested(claim: &core::PersistentVolumeClaim) -> String {

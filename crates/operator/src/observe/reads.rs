@@ -15,13 +15,12 @@ use serde::de::DeserializeOwned;
 
 use super::children::{Children, listed_kinds, selector};
 use super::secrets::{complaint, wanted};
+use super::token::Token;
 use crate::desired::Child;
 use crate::error::{Doing as _, Error};
 use crate::key::Key;
 use crate::observed::Claim;
 
-/// Key of the token in its Secret.
-const TOKEN: &str = "token";
 /// The first history; later ones are made by recovery and restore.
 const FIRST: u64 = 1;
 
@@ -37,7 +36,7 @@ pub(super) struct FirstReads {
     pub(super) cluster: DmqMetadataCluster,
     pub(super) identity: Option<ConfigMap>,
     pub(super) voters: Option<ConfigMap>,
-    pub(super) token: Option<String>,
+    pub(super) token: Option<Token>,
     pub(super) stateful_set: Option<StatefulSet>,
     pub(super) pods: Vec<Pod>,
     pub(super) claims: Vec<PersistentVolumeClaim>,
@@ -77,7 +76,7 @@ impl<'a> Reader<'a> {
             cluster,
             identity,
             voters,
-            token: token.as_ref().and_then(token_of),
+            token: token.as_ref().and_then(Token::of),
             stateful_set,
             pods,
             claims,
@@ -195,12 +194,4 @@ impl<'a> Reader<'a> {
     fn ours(&self) -> ListParams {
         ListParams::default().labels(&selector(&self.key.name))
     }
-}
-
-/// The token of admin routes that a Secret holds.
-pub(crate) fn token_of(secret: &Secret) -> Option<String> {
-    let bytes = secret.data.as_ref()?.get(TOKEN)?;
-    let text = String::from_utf8(bytes.0.clone()).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }

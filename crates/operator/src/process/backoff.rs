@@ -13,6 +13,11 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause.
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// Pause after somebody else was faster.
+const RACE: Duration = Duration::from_millis(100);
+/// Races in a row that are taken for chance.
+const RACES_MAX: u32 = 5;
+
 /// Failures in a row, by object.
 #[derive(Debug, Default)]
 pub struct Backoff(Mutex<HashMap<Key, u32>>);
@@ -24,6 +29,17 @@ impl Backoff {
         let count = failures.entry(key.clone()).or_default();
         *count = count.saturating_add(1);
         pause(*count, chance())
+    }
+
+    /// Counts a pass that somebody else got ahead of; how long to wait now. That is short, unless it goes on.
+    pub fn raced(&self, key: &Key) -> Duration {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(key.clone()).or_default();
+        *count = count.saturating_add(1);
+        match count.saturating_sub(RACES_MAX) {
+            0 => RACE,
+            more => pause(more, chance()),
+        }
     }
 
     /// Forgets the failures of an object.
@@ -69,5 +85,21 @@ mod tests {
         assert!(backoff.failed(&key) > Duration::from_secs(20));
         backoff.reset(&key);
         assert!(backoff.failed(&key) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn races_are_repeated_soon_but_not_for_ever() {
+        let backoff = Backoff::default();
+        let key = Key {
+            namespace: "n".to_owned(),
+            name: "meta".to_owned(),
+        };
+        for _ in 0..RACES_MAX {
+            assert_eq!(backoff.raced(&key), RACE);
+        }
+        for _ in 0..6 {
+            backoff.raced(&key);
+        }
+        assert!(backoff.raced(&key) > Duration::from_secs(10));
     }
 }

@@ -85,7 +85,7 @@ async fn standby(client: &Client, settings: &Settings) -> anyhow::Result<Option<
 
 async fn manager(client: &Client, settings: &Settings) -> anyhow::Result<LeaseManager> {
     let seconds = settings.duration.as_secs();
-    let parameters = LeaseParams::new(&settings.identity, seconds, (seconds / 2).max(1))
+    let parameters = LeaseParams::new(&settings.identity, seconds, seconds - seconds / 3)
         .with_field_manager(format!("dmq-operator-{}", settings.identity));
     LeaseManagerBuilder::new(client.clone(), &settings.name)
         .with_namespace(&settings.namespace)
@@ -99,7 +99,8 @@ impl Lease {
     /// Ends when the Lease is not held any more, or cannot be known to be.
     pub(super) async fn lost(&mut self) -> String {
         let mut seen = Box::pin(seen(&self.client, &self.settings));
-        let mut until = Instant::now() + self.settings.duration;
+        let patience = patience(self.settings.duration);
+        let mut until = Instant::now() + patience;
         let mut renewed = None;
         loop {
             tokio::select! {
@@ -118,11 +119,11 @@ impl Lease {
                     let at = object.spec.and_then(|spec| spec.renew_time);
                     if at != renewed {
                         renewed = at;
-                        until = Instant::now() + self.settings.duration;
+                        until = Instant::now() + patience;
                     }
                 }
                 () = sleep_until(until) => {
-                    return format!("no renewal was seen for {:?}", self.settings.duration);
+                    return format!("no renewal was seen for {patience:?}");
                 }
             }
         }
@@ -151,8 +152,17 @@ fn seen(
         .map(|object| object.map(Option::unwrap_or_default))
 }
 
+/// How long a holder acts without having seen a renewal: it ends well before another replica may begin, since what is
+/// seen comes late and clocks differ. It is renewed twice in that time.
+fn patience(duration: Duration) -> Duration {
+    duration * 2 / 3
+}
+
 /// Who holds a Lease.
 pub(super) fn holder(lease: &Object) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref()?;
     (!holder.is_empty()).then_some(holder)
 }
+
+#[cfg(test)]
+mod tests;

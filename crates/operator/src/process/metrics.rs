@@ -235,9 +235,9 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// Number of streams of events.
-    pub fn streams(&self, count: usize) {
-        self.streams.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Counts streams of events, up and down.
+    pub fn streams(&self) -> Gauge {
+        self.streams.clone()
     }
 
     /// Shows the status of an object.

@@ -25,8 +25,6 @@ const NOW: Duration = Duration::from_millis(50);
 const SOON: Duration = Duration::from_secs(2);
 /// Pause while nothing is expected.
 const IDLE: Duration = Duration::from_secs(30);
-/// Pause after somebody else was faster.
-const RACE: Duration = Duration::from_millis(100);
 
 /// One pass.
 pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Next, Error> {
@@ -46,7 +44,6 @@ pub(super) async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Re
     };
     let failure = result.as_ref().err().map(Error::reason);
     context.metrics.passed(began.elapsed(), failure);
-    context.metrics.streams(context.streams.count());
     if result.is_ok() {
         context.backoff.reset(&key);
     }
@@ -64,7 +61,7 @@ pub(super) fn on_error(object: Arc<Guarded>, error: &Error, context: Arc<Context
     let reason = error.reason();
     if error.is_race() {
         tracing::debug!(namespace, name, reason, %error, "somebody else was faster");
-        return Next::requeue(RACE);
+        return Next::requeue(context.backoff.raced(&key));
     }
     let pause = context.backoff.failed(&key);
     tracing::warn!(namespace, name, reason, %error, again_in = ?pause, "the pass failed");
@@ -77,10 +74,14 @@ async fn pass(context: &Context, key: &Key) -> Result<Next, Error> {
         return Ok(Next::await_change());
     };
     context.streams.follow(key, &seen.followed());
-    let plan = plan(&seen.observed);
+    let mut plan = plan(&seen.observed);
+    let told = context.troubles.tell(key, &mut plan.report);
     let (next, outcome) = carry_out(context, key, &seen, &plan).await?;
     context.metrics.show(key, &next);
-    outcome.map(|()| requeue(plan.again))
+    context.troubles.note(key, &outcome);
+    // What was told of is over: the status is to say so.
+    let again = if told { Again::Now } else { plan.again };
+    outcome.map(|()| requeue(again))
 }
 
 /// The status is written before anything is done; what failed afterwards comes back beside it.

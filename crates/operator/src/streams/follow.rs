@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dmq_api::rest::quorum::QuorumEvent;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::nodes::Nodes;
 
@@ -11,6 +11,8 @@ use crate::nodes::Nodes;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A stream that lived this long was a good one.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// Follows the node at this address for ever, and calls `changed` after every event that says something new and
 /// when a stream is lost. Ends only by being dropped.
@@ -24,7 +26,7 @@ pub(super) async fn follow<F: Future<Output = ()>>(
     loop {
         match nodes.events(url).await {
             Ok(mut stream) => {
-                pause = PAUSE_MIN;
+                let began = Instant::now();
                 while let Ok(Some(recorded)) = stream.next().await {
                     if last.as_ref() != Some(&recorded.event) {
                         tracing::debug!(url, event = ?recorded.event, "a node saw a change");
@@ -34,6 +36,10 @@ pub(super) async fn follow<F: Future<Output = ()>>(
                 }
                 tracing::debug!(url, "a stream of events was lost");
                 changed().await;
+                // One that ends as soon as it begins must not be asked for ten times a second.
+                if began.elapsed() >= STEADY {
+                    pause = PAUSE_MIN;
+                }
             }
             Err(error) => tracing::trace!(url, %error, "no stream of events"),
         }

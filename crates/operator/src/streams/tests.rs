@@ -76,7 +76,7 @@ fn pod(uid: &str, url: &str) -> Followed {
 }
 
 fn streams() -> (Streams, mpsc::Receiver<Key>) {
-    Streams::new(Arc::new(Nodes::new().unwrap()))
+    Streams::new(Arc::new(Nodes::new().unwrap()), Gauge::default())
 }
 
 async fn triggered(receiver: &mut mpsc::Receiver<Key>) {
@@ -120,13 +120,13 @@ async fn only_the_pods_that_are_there_are_followed() {
         pod("b", "http://127.0.0.1:9"),
     );
     streams.follow(&key(), &[first.clone(), second.clone()]);
-    assert_eq!(streams.count(), 2);
+    assert_eq!(streams.running.get(), 2);
     streams.follow(&key(), &[second]);
-    assert_eq!(streams.count(), 1);
+    assert_eq!(streams.running.get(), 1);
     streams.follow(&key(), &[first]);
-    assert_eq!(streams.count(), 1);
+    assert_eq!(streams.running.get(), 1);
     streams.forget(&key());
-    assert_eq!(streams.count(), 0);
+    assert_eq!(streams.running.get(), 0);
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ struct Said {
     term: u64,
     confirms: bool,
     slow: Duration,
+    leader: Option<u32>,
+    cluster: &'static str,
 }
 
 impl Said {
@@ -31,12 +33,15 @@ impl Said {
             term: 7,
             confirms: false,
             slow: Duration::ZERO,
+            leader: None,
+            cluster: "c",
         }
     }
 
     fn leader(id: u32, term: u64, confirms: bool) -> Self {
         Self {
             state: NodeState::Leader,
+            leader: Some(id),
             term,
             confirms,
             ..Self::follower(id)
@@ -48,8 +53,8 @@ impl Said {
             .map(|id| serde_json::to_value(member(id)).unwrap())
             .collect();
         json!({
-            "clusterId": "c", "incarnation": "1", "nodeId": self.id, "directoryId": Uuid::nil(), "state": self.state,
-            "leaderId": (self.state == NodeState::Leader).then_some(self.id), "leaderUrl": null, "term": self.term,
+            "clusterId": self.cluster, "incarnation": "1", "nodeId": self.id, "directoryId": Uuid::nil(), "state": self.state,
+            "leaderId": self.leader, "leaderUrl": null, "term": self.term,
             "commitIndex": 42, "lastIndex": 42, "durableIndex": 42, "appliedIndex": 42, "logStartIndex": 0,
             "projection": {"index": 42, "lag": 0, "healthy": true, "stopped": false},
             "membershipIndex": 1, "committedMembershipIndex": 1, "voters": voters, "observers": [],
@@ -124,7 +129,11 @@ async fn start(said: Said) -> Target {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    Target { ordinal, url }
+    Target {
+        ordinal,
+        url,
+        ready: true,
+    }
 }
 
 async fn seen(said: Vec<Said>, may_restart: bool) -> Views {
@@ -132,7 +141,69 @@ async fn seen(said: Vec<Said>, may_restart: bool) -> Views {
     for said in said {
         targets.push(start(said).await);
     }
-    ask(&Nodes::new().unwrap(), &targets, may_restart).await
+    asked(&targets, may_restart).await
+}
+
+async fn asked(targets: &[Target], may_restart: bool) -> Views {
+    let question = Question {
+        cluster_id: Some("c"),
+        may_restart,
+    };
+    ask(&Nodes::new().unwrap(), targets, question).await
+}
+
+#[tokio::test]
+async fn a_follower_names_a_leader_that_cannot_be_reached() {
+    let witness = Said {
+        leader: Some(1),
+        confirms: true,
+        ..Said::follower(2)
+    };
+    let gone = Target {
+        ordinal: 0,
+        url: "http://127.0.0.1:9".to_owned(),
+        ready: true,
+    };
+    let views = asked(&[gone, start(witness).await], true).await;
+    let leader = views.leader.unwrap();
+    assert_eq!((leader.id, leader.ordinal, leader.term), (1, 0, 7));
+    assert_eq!(
+        (leader.quorum.node_id, leader.quorum.state),
+        (1, NodeState::Leader)
+    );
+    assert!(
+        leader.pre_restart.is_empty(),
+        "nothing is restarted on its word"
+    );
+}
+
+#[tokio::test]
+async fn a_follower_that_cannot_have_it_confirmed_is_not_believed() {
+    let witness = Said {
+        leader: Some(1),
+        ..Said::follower(2)
+    };
+    assert!(seen(vec![witness], false).await.leader.is_none());
+}
+
+#[tokio::test]
+async fn another_node_at_the_address_of_a_pod_is_not_its_node() {
+    let mut moved = start(Said::leader(2, 9, true)).await;
+    moved.ordinal = 0;
+    let mut foreign = start(Said {
+        cluster: "other",
+        ..Said::leader(3, 9, true)
+    })
+    .await;
+    foreign.ready = false;
+    let views = asked(&[moved, foreign], false).await;
+    assert!(views.leader.is_none() && views.members.is_empty());
+    assert_eq!(views.strangers.keys().copied().collect::<Vec<_>>(), [0, 2]);
+    assert!(
+        views.strangers[&2].contains("DMQ cluster other"),
+        "{:?}",
+        views.strangers
+    );
 }
 
 #[tokio::test]

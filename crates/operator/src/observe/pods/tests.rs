@@ -93,11 +93,51 @@ fn claims_are_known_by_template_and_ordinal() {
         claim("unrelated", "Bound"),
         claim("log-my-meta-x", "Bound"),
     ];
-    let found = claims(&live, "my-meta");
+    let found = claims(&live, "my-meta", None);
     assert_eq!(found.len(), 2);
     assert!(found[&("log".to_owned(), 0)].bound);
     let pending = &found[&("data".to_owned(), 11)];
     assert!(!pending.bound);
     assert_eq!(pending.storage_class.as_deref(), Some("fast"));
     assert_eq!(pending.size, "1Gi");
+}
+
+#[test]
+fn claims_of_an_earlier_stateful_set_are_leaving() {
+    let set = |uid: &str, deleted: bool| -> apps::StatefulSet {
+        let deleted = deleted.then_some("2026-11-23T07:00:00Z");
+        serde_json::from_value(
+            json!({"metadata": {"name": "meta", "uid": uid, "deletionTimestamp": deleted}}),
+        )
+        .unwrap()
+    };
+    let claim = |owner: Option<&str>| -> core::PersistentVolumeClaim {
+        let owners: Vec<Value> = owner
+            .into_iter()
+            .map(|uid| json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "meta", "uid": uid}))
+            .collect();
+        serde_json::from_value(
+            json!({"metadata": {"name": "log-meta-0", "ownerReferences": owners}}),
+        )
+        .unwrap()
+    };
+    let leaves = |owner: Option<&str>, set: Option<&apps::StatefulSet>| {
+        claims(&[claim(owner)], "meta", set)[&("log".to_owned(), 0)].terminating
+    };
+    let here = set("now", false);
+    assert!(!leaves(None, None), "kept ones have no owner");
+    assert!(!leaves(Some("now"), Some(&here)));
+    assert!(leaves(Some("earlier"), Some(&here)));
+    assert!(leaves(Some("earlier"), None));
+    assert!(leaves(Some("now"), Some(&set("now", true))));
+}
+
+#[test]
+fn a_pod_that_has_ended_has_no_address() {
+    let ended = live_pod(
+        "meta-0",
+        "set",
+        &json!({"status": {"phase": "Failed", "podIP": "10.1.0.7"}}),
+    );
+    assert_eq!(pods(&[ended], "set")[&0].ip, None);
 }

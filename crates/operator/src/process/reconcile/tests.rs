@@ -85,6 +85,46 @@ async fn a_status_that_is_stored_already_is_not_written_again() {
 }
 
 #[tokio::test]
+async fn an_operator_with_another_domain_leaves_the_members_their_names() {
+    let identity = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "immutable": true,
+        "metadata": {"name": "meta-identity-1", "namespace": "n", "uid": "identity", "resourceVersion": "7"},
+        "data": {
+            "clusterId": "orders", "incarnation": "1", "clusterDomain": "kept.example",
+            "clusterUid": "0195d1a2-0000-4000-8000-000000000001",
+        },
+    });
+    let api = Api::new(move |sent| match sent.method.as_str() {
+        "GET" if sent.path.ends_with("/dmqmetadataclusters/meta") => (200, object(&json!({}))),
+        "GET" if sent.path.ends_with("/configmaps/meta-identity-1") => (200, identity.clone()),
+        "GET" if sent.query.contains("labelSelector") => (
+            200,
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": []}),
+        ),
+        "GET" => failure(404, "NotFound"),
+        "PATCH" if sent.path.ends_with("/status") => {
+            let mut written = object(&json!({}));
+            written["status"] = sent.body["status"].clone();
+            (200, written)
+        }
+        _ => (201, sent.body.clone()),
+    });
+    let (context, _triggers) = api.context();
+    let _ = reconcile(guarded(object(&json!({}))), Arc::new(context)).await;
+    let writes = writes(&api);
+    let file = writes
+        .iter()
+        .find(|sent| sent.path.ends_with("/configmaps/meta-config"))
+        .and_then(|sent| sent.body["data"]["node.yaml"].as_str());
+    let file = file.unwrap_or_else(|| panic!("{writes:?}"));
+    assert!(
+        file.contains("meta-0.meta-raft.n.svc.kept.example"),
+        "{file}"
+    );
+    assert!(!file.contains("cluster.local"), "{file}");
+}
+
+#[tokio::test]
 async fn an_object_that_is_gone_is_forgotten() {
     let api = Api::new(|sent| {
         if sent.query.contains("labelSelector") {
@@ -131,5 +171,7 @@ async fn a_refusal_of_the_api_is_a_failed_pass_and_waits_longer_each_time() {
         on_error(Arc::clone(&object), &error, Arc::clone(&context))
     );
     let race = Error::Changed(String::new());
-    assert_eq!(on_error(object, &race, context), Next::requeue(RACE));
+    context.backoff.reset(&Key::of(object.as_ref()));
+    let soon = Next::requeue(Duration::from_millis(100));
+    assert_eq!(on_error(object, &race, context), soon);
 }
