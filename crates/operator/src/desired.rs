@@ -35,7 +35,7 @@ use serde_json::Value;
 pub use self::child::Child;
 pub use self::effective::{cluster_domain, cluster_id, image, rest_url, version};
 pub use self::invalid::invalid;
-pub use self::latch::{parse_identity, parse_voters};
+pub use self::latch::{kept_settings, parse_identity, parse_voters};
 
 use crate::observed::{Identity, Voter};
 use crate::settings::Settings;

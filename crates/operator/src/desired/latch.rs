@@ -1,6 +1,7 @@
 //! Objects that are created once and never written again: who the quorum is, its first voters, the operator's token.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dmq_crd::Retention;
 use dmq_crd::names::{self, FIELD_MANAGER};
@@ -9,12 +10,16 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::{Desired, format};
+use super::{Desired, effective, format};
 use crate::observed::{Identity, Latch, Voter};
+use crate::settings::Settings;
 
 const CLUSTER_ID: &str = "clusterId";
 const INCARNATION: &str = "incarnation";
 const CLUSTER_UID: &str = "clusterUid";
+/// Not part of the identity: the domain in the members' host names. It is kept, since the address book is read by running
+/// nodes, and an operator that is started with another default would take all of them apart at once.
+const CLUSTER_DOMAIN: &str = "clusterDomain";
 const VOTERS: &str = "voters.json";
 /// Key of the token in its Secret, and its file's name in the pods.
 pub(super) const TOKEN: &str = "token";
@@ -32,12 +37,14 @@ pub(super) fn token_secret(desired: &Desired<'_>, token: &str) -> Secret {
 }
 
 pub(super) fn identity_config_map(desired: &Desired<'_>, identity: &Identity) -> ConfigMap {
+    let domain = effective::cluster_domain(desired.cluster, desired.settings);
     let data = [
-        (CLUSTER_ID, &identity.cluster_id),
+        (CLUSTER_ID, identity.cluster_id.as_str()),
         (INCARNATION, &identity.incarnation),
         (CLUSTER_UID, &identity.cluster_uid),
+        (CLUSTER_DOMAIN, domain),
     ];
-    let data = data.map(|(key, value)| (key.to_owned(), value.clone()));
+    let data = data.map(|(key, value)| (key.to_owned(), value.to_owned()));
     config_map(desired, names::identity(desired.name(), FIRST), data.into())
 }
 
@@ -90,6 +97,23 @@ pub fn parse_identity(found: Option<&ConfigMap>) -> Latch<Identity> {
             ))
         }
     })
+}
+
+/// The defaults as `<name>-identity-<incarnation>` keeps them: with the cluster domain that the quorum was made with, if it
+/// says one.
+pub fn kept_settings(found: Option<&ConfigMap>, settings: &Arc<Settings>) -> Arc<Settings> {
+    let data = found.and_then(|found| found.data.as_ref());
+    let domain = data.and_then(|data| data.get(CLUSTER_DOMAIN));
+    match domain {
+        Some(domain) if *domain != settings.cluster_domain && format::is_domain(domain) => {
+            let cluster_domain = domain.clone();
+            Arc::new(Settings {
+                cluster_domain,
+                ..Settings::clone(settings)
+            })
+        }
+        _ => Arc::clone(settings),
+    }
 }
 
 /// Reads `<name>-voters-<incarnation>`.

@@ -72,17 +72,22 @@ pub(super) fn node(desired: &Desired<'_>) -> Container {
     }
 }
 
-fn container(desired: &Desired<'_>, name: &str) -> Container {
-    let spec = &desired.cluster.spec;
-    let policy = match spec.image.pull_policy {
+/// When an image is pulled, in Kubernetes' words: one rule for all containers of the pod.
+pub(super) fn pull_policy(desired: &Desired<'_>) -> String {
+    let policy = match desired.cluster.spec.image.pull_policy {
         PullPolicy::Always => "Always",
         PullPolicy::IfNotPresent => "IfNotPresent",
         PullPolicy::Never => "Never",
     };
+    policy.to_owned()
+}
+
+fn container(desired: &Desired<'_>, name: &str) -> Container {
+    let spec = &desired.cluster.spec;
     Container {
         name: name.to_owned(),
         image: Some(effective::image(desired.cluster, desired.settings)),
-        image_pull_policy: Some(policy.to_owned()),
+        image_pull_policy: Some(pull_policy(desired)),
         // An init container costs nothing beyond what the main container asks for, and a quota wants every container to ask.
         resources: spec.pod.resources.clone(),
         security_context: Some(confined()),

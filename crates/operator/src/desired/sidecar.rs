@@ -4,7 +4,7 @@ use dmq_crd::Sidecar;
 use k8s_openapi::api::core::v1::{Container, EnvVar, SecurityContext};
 
 use super::Desired;
-use super::node::confined;
+use super::node::{confined, pull_policy};
 use super::volumes::{DATA, DATA_DIR, POSTGRES_SOCKET, POSTGRES_TMP, SIDECAR_SOCKET_DIR, mount};
 
 /// Name of the container.
@@ -20,7 +20,7 @@ pub(super) fn postgres(desired: &Desired<'_>, sidecar: &Sidecar) -> Container {
     Container {
         name: POSTGRES.to_owned(),
         image: Some(image.unwrap_or(&desired.settings.postgres_image).clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
+        image_pull_policy: Some(pull_policy(desired)),
         command: Some(command.map(str::to_owned).to_vec()),
         env: Some(environment()),
         resources: sidecar.resources.clone(),

@@ -1,14 +1,16 @@
 //! Create-only objects: written, read back, and never misread.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dmq_crd::Retention;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-use super::super::{Desired, parse_identity, parse_voters};
+use super::super::{Desired, kept_settings, parse_identity, parse_voters};
 use super::{cluster, settings};
 use crate::observed::{Identity, Latch, Voter};
+use crate::settings::Settings;
 
 fn identity() -> Identity {
     Identity {
@@ -47,6 +49,35 @@ fn what_is_created_is_read_back_and_cannot_be_edited() {
 
     assert_eq!(parse_identity(None), Latch::Absent);
     assert_eq!(parse_voters(None), Latch::Absent);
+}
+
+#[test]
+fn the_domain_that_a_quorum_was_made_with_stays() {
+    let cluster = cluster("minimal");
+    let born = Arc::new(settings());
+    let identity = Desired::new(&cluster, &born, "dmq").identity_config_map(&identity());
+    let elsewhere = Arc::new(Settings {
+        cluster_domain: "typo.example".to_owned(),
+        ..settings()
+    });
+    let kept = kept_settings(Some(&identity), &elsewhere);
+    assert_eq!(kept, born);
+    let file = |settings: &Settings| Desired::new(&cluster, settings, "dmq").config_map().data;
+    assert_eq!(file(&kept), file(&born));
+    assert_ne!(file(&elsewhere), file(&born));
+    // Without an identity, or with one that says nothing usable, the operator's own counts.
+    assert_eq!(kept_settings(None, &elsewhere), elsewhere);
+    for nothing in ["", "no domain", ".example"] {
+        let mut identity = identity.clone();
+        let data = identity.data.as_mut().unwrap();
+        data.insert("clusterDomain".to_owned(), nothing.to_owned());
+        assert_eq!(kept_settings(Some(&identity), &elsewhere), elsewhere);
+    }
+    // What the object says goes before both.
+    let mut own = cluster.clone();
+    own.spec.cluster_domain = Some("k8s.local".to_owned());
+    let made = Desired::new(&own, &born, "dmq").identity_config_map(&self::identity());
+    assert_eq!(made.data.unwrap()["clusterDomain"], "k8s.local");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rules that no golden file says aloud.
 
 use dmq_crd::names::annotation;
-use dmq_crd::{DmqMetadataCluster, Retention};
+use dmq_crd::{DmqMetadataCluster, PullPolicy, Retention};
 use serde_json::{Value, json};
 
 use super::super::{Desired, cluster_domain, cluster_id, image, rest_url};
@@ -133,6 +133,29 @@ fn addresses_follow_the_domain_of_the_kubernetes_cluster() {
     assert_eq!(cluster_domain(&cluster, &settings), "example.com");
     let own = changed(|cluster| cluster.spec.cluster_domain = Some("k8s.local".to_owned()));
     assert_eq!(cluster_domain(&own, &settings), "k8s.local");
+}
+
+#[test]
+fn all_images_of_a_pod_are_pulled_by_one_rule() {
+    let settings = settings();
+    for (policy, word) in [
+        (PullPolicy::Always, "Always"),
+        (PullPolicy::IfNotPresent, "IfNotPresent"),
+        (PullPolicy::Never, "Never"),
+    ] {
+        let cluster = changed(|cluster| cluster.spec.image.pull_policy = policy);
+        let set = Desired::new(&cluster, &settings, "dmq").stateful_set(3);
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        let containers = pod
+            .containers
+            .into_iter()
+            .chain(pod.init_containers.unwrap());
+        let said: Vec<_> = containers
+            .map(|container| (container.name, container.image_pull_policy.unwrap()))
+            .collect();
+        let wanted = ["dmq-metadata", "format", "postgres"];
+        assert_eq!(said, wanted.map(|name| (name.to_owned(), word.to_owned())));
+    }
 }
 
 #[test]
