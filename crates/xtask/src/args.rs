@@ -24,7 +24,7 @@ enum Command {
     /// Runs all suites whose means this machine has, or the named ones.
     Test(suite::Options),
     /// `lint`, then `test`.
-    Ci,
+    Ci(suite::Options),
     /// Prints the `OpenAPI` document of the server, or writes it to manifests/openapi.json.
     Openapi {
         /// Write the file instead of printing it.
@@ -63,7 +63,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Lint { checks } => check::lint(&checks),
         Command::Fix => fix::fix(),
         Command::Test(options) => suite::test(&options),
-        Command::Ci => ci::ci(),
+        Command::Ci(options) => ci::ci(&options),
         Command::Openapi { write } => check::drift::openapi(write),
         Command::Crds { write } => crds::crds(write),
         Command::Charts { write } => charts::charts(write),

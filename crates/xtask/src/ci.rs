@@ -3,11 +3,11 @@
 use crate::{check, suite};
 
 /// Lint, then all suites; a finding of the first does not hide what the second would say.
-pub(crate) fn ci() -> anyhow::Result<()> {
+pub(crate) fn ci(options: &suite::Options) -> anyhow::Result<()> {
     let lint = check::lint(&[]);
     if let Err(error) = &lint {
         crate::process::say(&format!("lint: {error:#}"));
     }
-    suite::test(&suite::Options::default())?;
+    suite::test(options)?;
     lint
 }

@@ -21,6 +21,9 @@ use crate::workspace::in_ci;
 pub(crate) struct Options {
     /// Suites to run, all if none is named.
     pub(crate) suites: Vec<String>,
+    /// A suite to leave out, because another machine runs it.
+    #[arg(long)]
+    pub(crate) without: Vec<String>,
     /// Minutes that each long suite may search for failures, instead of its share in CI.
     #[arg(long)]
     pub(crate) minutes: Option<u64>,
@@ -34,7 +37,7 @@ pub(crate) struct Options {
 
 /// Runs the chosen suites. Fails if a test failed, or, with `CI=true`, if a suite did not run.
 pub(crate) fn test(options: &Options) -> anyhow::Result<()> {
-    let suites = table::chosen(&options.suites)?;
+    let suites = table::chosen(&options.suites, &options.without)?;
     let tests = build::build(&suites)?;
     let mut means = means::Means::new(options.provider);
     let mut outcomes = Vec::new();
