@@ -81,8 +81,8 @@ fn module() -> PathBuf {
 
 /// Builds into a folder beside and moves what is done, so that a build that was ended leaves no half program.
 fn build(missing: &[Program], folder: &Path) -> anyhow::Result<()> {
-    let go = go()?;
     let modules = fs::read_to_string(module().join("go.mod")).context("tests/cluster/go.mod")?;
+    let go = go(&modules)?;
     let building = folder.join(".building");
     fs::create_dir_all(&building).with_context(|| format!("cannot make {}", building.display()))?;
     process::say(&format!(
@@ -149,28 +149,77 @@ fn version_of<'a>(modules: &'a str, module: &str) -> Option<&'a str> {
     })
 }
 
-/// The Go command. Debian's is tried if there is none; whether it is new enough shows in its own message.
-fn go() -> anyhow::Result<PathBuf> {
-    if let Some(go) = find_go() {
-        return Ok(go);
+/// A Go command that can build the modules. Debian's is tried if there is none at all.
+fn go(modules: &str) -> anyhow::Result<PathBuf> {
+    let (major, minor) = go_version(modules).context("tests/cluster/go.mod names no Go")?;
+    let wanted = format!(
+        "the programs of Kubernetes are built from their published modules, which takes Go {major}.{minor} or newer \
+         (https://go.dev/dl) as `go` on PATH"
+    );
+    let mut candidates = go_commands();
+    if candidates.is_empty() {
+        apt::install(&["golang-go"]).with_context(|| format!("no Go: {wanted}; tried Debian's"))?;
+        candidates = go_commands();
     }
-    let why = match apt::install(&["golang-go"]) {
-        Ok(()) => match find_go() {
-            Some(go) => return Ok(go),
-            None => "`golang-go` is installed, but has no `go`".to_owned(),
-        },
-        Err(error) => format!("{error:#}"),
-    };
+    let mut too_old = Vec::new();
+    for go in candidates {
+        let version = version_of_go(&go)?;
+        if new_enough(&version, (major, minor)) {
+            return Ok(go);
+        }
+        too_old.push(format!("{} is {version}", go.display()));
+    }
     bail!(
-        "no Go: the programs of Kubernetes are built from their published modules, which takes Go 1.24 or newer \
-         (https://go.dev/dl) as `go` on PATH; tried Debian's: {why}"
+        "no Go that is new enough ({}): {wanted}",
+        too_old.join(", ")
     )
 }
 
-fn find_go() -> Option<PathBuf> {
-    let folder = apt::on_path("go");
-    let usual = || Some(PathBuf::from("/usr/local/go/bin")).filter(|at| at.join("go").is_file());
-    folder.or_else(usual).map(|folder| folder.join("go"))
+/// Those on `PATH` and in the place of Go's own archive.
+fn go_commands() -> Vec<PathBuf> {
+    let usual = PathBuf::from("/usr/local/go/bin");
+    let folders = apt::on_path("go").into_iter().chain([usual]);
+    let mut commands: Vec<PathBuf> = folders.map(|folder| folder.join("go")).collect();
+    commands.dedup();
+    commands.retain(|command| command.is_file());
+    commands
+}
+
+/// Its own version, such as `go1.24.4`: asked outside of any module, since an old one fails on a new module file.
+fn version_of_go(go: &Path) -> anyhow::Result<String> {
+    let mut command = Command::new(go);
+    command
+        .args(["env", "GOVERSION"])
+        .current_dir("/")
+        .env("GOTOOLCHAIN", "local");
+    Ok(process::output(command)?.trim().to_owned())
+}
+
+/// Go 1.21 and newer fetch the version that a module asks for by themselves, unless they are told not to; what then
+/// goes wrong they say well.
+fn new_enough(version: &str, wanted: (u32, u32)) -> bool {
+    let fetches = (1, 21);
+    numbers(
+        version
+            .trim_start_matches("devel ")
+            .trim_start_matches("go"),
+    )
+    .is_some_and(|found| found >= wanted.min(fetches))
+}
+
+/// The version that a `go.mod` asks for.
+fn go_version(modules: &str) -> Option<(u32, u32)> {
+    let line = modules.lines().find_map(|line| line.strip_prefix("go "))?;
+    numbers(line.trim())
+}
+
+/// The first two numbers of `1.24.0` or `1.25rc1`.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let (major, rest) = version.split_once('.')?;
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..end].parse().ok()?))
 }
 
 #[cfg(test)]
@@ -189,6 +238,20 @@ mod tests {
             "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 \
              -X helm.sh/helm/v3/internal/version.version=v3.19.0"
         );
+    }
+
+    #[test]
+    fn a_go_that_is_too_old_is_known_by_its_version() {
+        let modules = fs::read_to_string(module().join("go.mod")).unwrap();
+        let wanted = go_version(&modules).unwrap();
+        assert!(wanted >= (1, 24));
+        assert!(!new_enough("go1.19.8", wanted));
+        assert!(!new_enough("nonsense", wanted));
+        // It fetches what the module asks for.
+        assert!(new_enough("go1.22.2", wanted));
+        assert!(new_enough("go1.25rc1", wanted));
+        assert!(new_enough("devel go1.26-abcdef", wanted));
+        assert!(!new_enough("go1.18", (1, 20)) && new_enough("go1.20.1", (1, 20)));
     }
 
     #[test]

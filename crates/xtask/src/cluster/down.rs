@@ -40,5 +40,10 @@ fn processes(layout: &Layout, group: &str) -> BTreeSet<u32> {
 
 /// `true` if there is anything to take away.
 pub(super) fn anything(layout: &Layout) -> bool {
-    layout.run.exists() || !processes(layout, &layout.control_group()).is_empty()
+    layout.run.exists() || runs(layout)
+}
+
+/// `true` if any process of it runs.
+pub(super) fn runs(layout: &Layout) -> bool {
+    !processes(layout, &layout.control_group()).is_empty()
 }

@@ -13,7 +13,7 @@ use super::layout::{Layout, Node};
 use super::parts::{Starter, Surroundings};
 use super::{
     Options, Running, binaries, config, control_plane, down, images, machine, namespace, node,
-    parts, ready, serve, wait,
+    owner, parts, ready, serve, wait,
 };
 use crate::image::Archive;
 use crate::process::say;
@@ -67,12 +67,14 @@ fn start(
     let nodes: Vec<Node> = (1..=options.nodes)
         .map(|number| layout.node(number))
         .collect();
+    owner::note(layout, options.owner)?;
     control_plane::prepare(layout, &nodes)?;
     let mut starter = Starter::new(Surroundings::new(layout, &running.bin));
     let control = namespace::open(&mut starter, None, namespace::CONTROL.to_owned())?;
     namespace::script(&starter, control, &namespace::control_script())?;
-    control_plane::start_first(&mut starter, layout, control)?;
+    // First, so that what follows ends with the owner even if that is killed in the middle.
     serve::start(&mut starter, layout, &running.bin, options.owner)?;
+    control_plane::start_first(&mut starter, layout, control)?;
     let mut holders = Vec::new();
     for node in &nodes {
         let holder = node::prepare(&mut starter, layout, &nodes, node, control)?;

@@ -13,6 +13,7 @@ mod local;
 mod machine;
 mod namespace;
 mod node;
+mod owner;
 mod parts;
 mod provisioner;
 mod ready;
@@ -40,6 +41,14 @@ pub(crate) enum Command {
     /// The process that stays with a cluster; `up` starts it.
     #[command(hide = true)]
     Serve(serve::Options),
+    /// The process that takes a cluster of `kind` down when the one that it was made for is gone; `up` starts it.
+    #[command(hide = true)]
+    Watch {
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        owner: u32,
+    },
 }
 
 const DEFAULT_NAME: &str = "dmq";
@@ -113,12 +122,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Down { name } => down(&name),
         Command::Serve(options) => serve::run(&options),
+        Command::Watch { name, owner } => kind::stay(&Layout::of(&name)?, owner),
     }
 }
 
 /// Starts the cluster or finds it running; ready for pods on return.
 pub(crate) fn up(options: &Options) -> anyhow::Result<Running> {
     let layout = Layout::of(&options.name)?;
+    owner::sweep();
     let provider = options.provider.unwrap_or_else(Provider::of_this_machine);
     anyhow::ensure!(
         !layout.run.exists() || kind::made(&layout) == (provider == Provider::Kind),
