@@ -355,6 +355,21 @@ fn the_operator_may_do_what_it_does_and_no_more() {
 }
 
 #[test]
+fn releases_of_one_name_share_nothing_outside_of_their_namespaces() {
+    let cluster_wide = |namespace: &str| -> BTreeSet<String> {
+        let all = objects(&rendered(&["--namespace", namespace]).unwrap());
+        let keys = all
+            .into_keys()
+            .filter(|(kind, _)| kind.starts_with("ClusterRole"));
+        keys.map(|(kind, name)| kind + &name).collect()
+    };
+    // Namespaces whose names occur in the release's.
+    let (one, other) = (cluster_wide("dmq"), cluster_wide("operator"));
+    assert!(!one.is_empty());
+    assert!(one.is_disjoint(&other), "{one:?} {other:?}");
+}
+
+#[test]
 fn every_pod_of_the_chart_is_without_rights() {
     let all = objects(&rendered(&[]).unwrap());
     let mut seen = 0;

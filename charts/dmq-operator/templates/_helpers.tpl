@@ -9,12 +9,7 @@
 
 {{/* Name of what lies outside of namespaces: two releases of one name must not share it. */}}
 {{- define "dmq-operator.clusterName" -}}
-{{- $fullname := include "dmq-operator.fullname" . -}}
-{{- if contains .Release.Namespace $fullname -}}
-{{- $fullname -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Namespace $fullname -}}
-{{- end -}}
+{{- printf "%s-%s" .Release.Namespace (include "dmq-operator.fullname" .) -}}
 {{- end -}}
 
 {{- define "dmq-operator.serviceAccountName" -}}
