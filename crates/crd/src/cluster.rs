@@ -75,11 +75,12 @@ pub struct DmqMetadataClusterSpec {
     /// Image of the nodes. Default: the repository that the operator was installed with, and spec.version as tag.
     #[serde(default)]
     pub image: Image,
-    /// DNS domain of the Kubernetes cluster, such as cluster.local. Default: as the operator sees it. Cannot be changed.
+    /// DNS domain of the Kubernetes cluster, such as cluster.local. Default: as the operator sees it when it first meets this object;
+    /// ConfigMap `<name>-identity-1` keeps that. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 96))]
     pub cluster_domain: Option<String>,
-    /// The operator observes and reports, and changes nothing.
+    /// The operator observes and reports, and changes nothing: the Service `<name>-controller` does not follow the leader either.
     #[serde(default)]
     pub suspend: bool,
     /// Volume of the Raft log, one for each node.

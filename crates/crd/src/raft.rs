@@ -14,14 +14,14 @@ pub struct Raft {
     /// 30 to 600000, and at least 3 times heartbeatIntervalMs.
     #[schemars(range(min = 30, max = 600_000))]
     pub election_timeout_ms: i32,
-    /// Interval of the controller's heartbeats in milliseconds, 10 to 60000.
-    #[schemars(range(min = 10, max = 60_000))]
+    /// Interval of the controller's heartbeats in milliseconds, 10 to 1000: a member that was silent for 2 s counts as gone.
+    #[schemars(range(min = 10))]
     pub heartbeat_interval_ms: i32,
     /// A node writes a snapshot when its log has grown by this many MiB; 1 to 1048576.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub snapshot_megabytes: i32,
-    /// How long a hand-over of leadership may take, in seconds, before the operator goes on without it; 1 to 300.
-    #[schemars(range(min = 1, max = 300))]
+    /// How long a hand-over of leadership may take, in seconds, before the operator goes on without it; 1 to 10.
+    #[schemars(range(min = 1))]
     pub transfer_timeout_seconds: i32,
 }
 
@@ -32,6 +32,24 @@ fn rules(schema: &mut Schema) {
         "self.electionTimeoutMs >= 3 * self.heartbeatIntervalMs",
         Says::Invalid(
             "electionTimeoutMs must be at least 3 times heartbeatIntervalMs: a shorter one ends healthy leaders",
+        ),
+    );
+    // Nodes and operator call a member gone that was silent for two seconds, so two heartbeats must fit in there.
+    rule(
+        schema,
+        "heartbeatIntervalMs",
+        "self.heartbeatIntervalMs <= 1000",
+        Says::Invalid(
+            "heartbeatIntervalMs must be at most 1000: a member that was silent for 2 s counts as gone",
+        ),
+    );
+    // A request to move leadership is given up after 12 s, whatever stands here.
+    rule(
+        schema,
+        "transferTimeoutSeconds",
+        "self.transferTimeoutSeconds <= 10",
+        Says::Invalid(
+            "transferTimeoutSeconds must be at most 10: a request to hand over is not waited for any longer",
         ),
     );
 }

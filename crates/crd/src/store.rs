@@ -133,7 +133,8 @@ impl Default for Postgres {
 #[schemars(transform = sidecar_rules)]
 pub struct Sidecar {
     /// Image of PostgreSQL 14 or later with tag or digest, such as postgres:17. Default: the one that the operator was installed with.
-    /// A new major version starts empty and is filled again from the node.
+    /// It must be an official one on Debian, whose user postgres has uid 999. A new major version starts empty and is filled again from the
+    /// node.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<SidecarImage>,
@@ -177,7 +178,8 @@ pub struct ExternalPostgres {
     #[serde(default)]
     pub ssl_mode: SslMode,
     /// Name of a node's database. `{id}` stands for the node's id (1, 2, 3 ...) and must occur; `{name}` and `{namespace}` are those of the
-    /// object. The databases must exist and belong to the user of credentialsSecretRef; each is filled by one node alone.
+    /// object: quorums that share a server need one of those. The databases must exist and belong to the user of credentialsSecretRef, or
+    /// that user may create them; each is filled by one node alone.
     #[serde(default = "database_template")]
     #[schemars(length(min = 1, max = 128))]
     pub database_template: String,
