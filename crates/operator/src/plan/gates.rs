@@ -1,6 +1,6 @@
 //! What must hold before a pod of a running quorum is taken down. In doubt they are shut.
 
-use dmq_api::rest::quorum::MemberResponse;
+use dmq_api::rest::quorum::{MemberResponse, PreRestartResponse};
 use jiff::SignedDuration;
 
 use super::view::{Health, View, node_id, ordinal_of};
@@ -125,10 +125,7 @@ fn probe(view: &View<'_>, leader: &Leader, ordinal: i32) -> Result<(), Hold> {
     match leader.pre_restart.get(&node_id(ordinal)) {
         Some(verdict) if verdict.safe => Ok(()),
         Some(verdict) => {
-            let why = verdict
-                .reason
-                .as_deref()
-                .unwrap_or("the controller says so");
+            let why = why_unsafe(view, leader, verdict);
             Err(stuck_or_wait(
                 view,
                 format!("pod {name} is not stopped: {why}"),
@@ -139,6 +136,24 @@ fn probe(view: &View<'_>, leader: &Leader, ordinal: i32) -> Result<(), Hold> {
             format!("the controller did not say whether pod {name} may be stopped"),
         )),
     }
+}
+
+/// The verdict in words that stay while it does. The controller's own have the milliseconds and entries of the moment,
+/// and the status, which quotes this, would be written at every look.
+fn why_unsafe(view: &View<'_>, leader: &Leader, verdict: &PreRestartResponse) -> String {
+    let others = leader.quorum.voters.iter().map(|voter| voter.id);
+    let missed: Vec<String> = others
+        .filter(|id| *id != verdict.node_id && !verdict.successors.contains(id))
+        .map(|id| view.pod_name(ordinal_of(id)))
+        .collect();
+    if missed.is_empty() {
+        return "the controller says so".to_owned();
+    }
+    format!(
+        "{} other voters have to be up and caught up, but the controller does not count {}",
+        verdict.majority,
+        missed.join(", ")
+    )
 }
 
 /// Too few would stay. With a replaced pod that failed among the others nobody but a human can change that.

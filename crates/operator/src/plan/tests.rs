@@ -10,3 +10,4 @@ mod scene;
 mod trouble;
 mod undisturbed;
 mod walk;
+mod words;

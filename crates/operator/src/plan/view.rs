@@ -176,7 +176,11 @@ impl<'a> View<'a> {
         match probe {
             Some(probe) if probe.caught_up => Health::Fine,
             Some(probe) => {
-                let why = probe.reason.as_deref().unwrap_or("it has not caught up");
+                // Not the node's own words: they have the indexes of the moment, and the status would be written at every look.
+                let why = match probe.leader_id {
+                    None => "its node knows no controller",
+                    Some(_) => "its node has not applied everything that was committed",
+                };
                 let message = format!("pod {} is catching up: {why}", pod.name);
                 Health::Coming(Problem::new("CatchingUp", message))
             }

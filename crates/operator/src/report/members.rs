@@ -192,9 +192,17 @@ pub(super) fn pod_trouble(pod: Option<&Pod>, name: &str) -> Option<String> {
     })
 }
 
-/// What is wrong with a member of a quorum whose pod is Ready, as the leader sees it.
+/// What is wrong with a member of a quorum whose pod is Ready, as the leader sees it. A leader that only another member
+/// could confirm is not asked how far the others are: then no voter has a time of contact, not even the leader.
 fn progress_trouble(observed: &Observed, known: &Known) -> Option<String> {
     let view = &observed.leader.as_ref()?.quorum;
+    if view
+        .voters
+        .iter()
+        .all(|voter| voter.last_contact_ms.is_none())
+    {
+        return Some("the operator cannot ask the controller how far it is".to_owned());
+    }
     let mut members = view.voters.iter().chain(&view.observers);
     let seen = members.find(|member| {
         member.id == known.id && member.directory_id.to_string() == known.directory_id

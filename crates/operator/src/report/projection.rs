@@ -20,10 +20,13 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Option<Verdict> {
     let observed = facts.observed;
     let kind = kind::PROJECTION_HEALTHY;
     let behind = databases_behind(facts);
-    if !behind.is_empty() {
+    if let Some((pod, _)) = behind.first() {
+        let sentences: Vec<&str> = behind.iter().map(|(_, what)| what.as_str()).collect();
         let message = format!(
-            "{} Metadata is served all the same; only SQL readers see an old state.",
-            behind.join(" ")
+            "{} Metadata is served all the same; only SQL readers see an old state. The log says why: kubectl -n {} logs {pod} \
+             -c dmq-metadata.",
+            sentences.join(" "),
+            facts.namespace(),
         );
         return Some(verdict::verdict(
             kind,
@@ -51,8 +54,8 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Option<Verdict> {
         .then(|| verdict::yes(kind, "Every member writes its database."))
 }
 
-/// A sentence for every database that is not as it should be, for longer than a start explains.
-fn databases_behind(facts: &Facts<'_>) -> Vec<String> {
+/// Pod and a sentence for every database that is not as it should be, for longer than a start explains.
+fn databases_behind(facts: &Facts<'_>) -> Vec<(String, String)> {
     let observed = facts.observed;
     let sentences = observed.members.iter().filter_map(|(&ordinal, member)| {
         let projection = &member.quorum.projection;
@@ -61,7 +64,8 @@ fn databases_behind(facts: &Facts<'_>) -> Vec<String> {
         let since = pod.and_then(|pod| pod.ready_since);
         let has_settled = since.is_some_and(|since| observed.now - PROJECTION_GRACE >= since);
         let pod = words::pod_name(observed, ordinal);
-        (projection.stopped || has_settled).then(|| format!("The database of {pod} {what}."))
+        let sentence = format!("The database of {pod} {what}.");
+        (projection.stopped || has_settled).then_some((pod, sentence))
     });
     sentences.collect()
 }

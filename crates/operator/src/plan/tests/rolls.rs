@@ -138,7 +138,6 @@ fn nobody_else_goes_before_the_replaced_pod_has_caught_up() {
     let made = scene.plan();
     assert!(made.is_harmless());
     assert_eq!(made.waits(), Some("CatchingUp"));
-    assert!(made.message().contains("index 7"), "{}", made.message());
     assert!(
         scene.silent(2).plan().is_harmless(),
         "nor without an answer"
@@ -155,7 +154,7 @@ fn nobody_goes_whom_the_controller_wants_to_keep() {
     assert!(made.is_harmless());
     assert_eq!(made.waits(), Some("QuorumAtRisk"));
     assert!(
-        made.message().contains("1 of 3 would stay"),
+        made.message().ends_with("the controller says so"),
         "{}",
         made.message()
     );

@@ -268,6 +268,11 @@ fn a_sick_database_is_told_and_does_not_touch_ready() {
             .message
             .starts_with("The database of meta-1 cannot be written or is being rebuilt.")
     );
+    assert!(
+        condition(&status, PROJECTION_HEALTHY)
+            .message
+            .ends_with(" logs meta-1 -c dmq-metadata.")
+    );
     assert_eq!(says(&status, READY), "True AsExpected");
 }
 

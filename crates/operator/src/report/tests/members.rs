@@ -163,6 +163,23 @@ fn a_pod_with_other_data_is_a_row_of_its_own() {
     assert_eq!(status.healthy_voters, Some(2));
 }
 
+#[test]
+fn a_controller_that_only_others_could_confirm_is_not_quoted() {
+    let mut pass = running();
+    let leader = pass.seen.leader.as_mut().expect("a leader");
+    for voter in &mut leader.quorum.voters {
+        voter.last_contact_ms = None;
+    }
+    let status = pass.status(None);
+    for member in &status.members {
+        let message = member.message.as_deref();
+        assert_eq!(
+            message,
+            Some("the operator cannot ask the controller how far it is")
+        );
+    }
+}
+
 /// A way to be unwell in the eyes of the leader.
 type Spoil = fn(&mut dmq_api::rest::quorum::MemberResponse);
 
