@@ -42,7 +42,7 @@ pub(super) fn sweep() {
         say(&format!(
             "cluster `{name}` is left from a process that is gone"
         ));
-        if let Err(error) = super::down(&name) {
+        if let Err(error) = down(&name) {
             say(&format!("cluster `{name}` is still there: {error:#}"));
         }
     }
