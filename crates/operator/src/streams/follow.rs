@@ -35,6 +35,8 @@ pub(super) async fn follow<F: Future<Output = ()>>(
                     }
                 }
                 tracing::debug!(url, "a stream of events was lost");
+                // That the node can be heard again is news, even if it says the same.
+                last = None;
                 changed().await;
                 // One that ends as soon as it begins must not be asked for ten times a second.
                 if began.elapsed() >= STEADY {

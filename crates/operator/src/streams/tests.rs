@@ -108,7 +108,7 @@ async fn a_lost_stream_triggers_and_is_followed_again() {
     triggered(&mut receiver).await;
     node.say(None).await;
     triggered(&mut receiver).await;
-    node.say(Some(2)).await;
+    node.say(Some(1)).await;
     triggered(&mut receiver).await;
 }
 
