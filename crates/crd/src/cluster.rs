@@ -93,7 +93,8 @@ pub struct DmqMetadataClusterSpec {
     /// Timing and limits of consensus. A change restarts the nodes one by one.
     #[serde(default)]
     pub raft: Raft,
-    /// The Services `<name>` (every ready node) and `<name>-controller` (the node that leads), and the ports of the nodes.
+    /// The Services `<name>` (every ready node) and `<name>-controller` (the node that leads), and the ports of the nodes. A name that
+    /// is taken, as by an object `meta-controller` beside one named `meta`, is reported as a conflict and left to its owner.
     #[serde(default)]
     pub service: Service,
     /// Further configuration of the nodes, with values as text: log.level, log.format, broker.session-timeout-ms,
