@@ -1,5 +1,6 @@
 //! Connections to PostgreSQL: options, schema, database.
 
+use std::fmt;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -36,7 +37,7 @@ const SETTINGS: [(&str, &str); 9] = [
 ];
 
 /// Where to connect, from a URL.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Target {
     options: PgConnectOptions,
     /// Schema of this node in a database that several share; the user's default one if not given.
@@ -45,6 +46,13 @@ pub(super) struct Target {
     credentials: Credentials,
     /// The URL without its password.
     shown: String,
+}
+
+/// The options would show a password that the URL holds.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Target").field(&self.shown).finish()
+    }
 }
 
 impl Target {
@@ -223,6 +231,18 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_target_that_is_printed_shows_no_password() {
+        let url = "postgres://user:secret@host/d";
+        let target = Target::parse(url, Credentials::default()).unwrap();
+        let printed = format!("{target:?}");
+        assert!(
+            printed.contains("user") && printed.contains("host/d"),
+            "{printed}"
+        );
+        assert!(!printed.contains("secret"), "{printed}");
     }
 
     #[test]
