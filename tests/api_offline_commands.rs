@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use dmq_testkit::harness::{Quorum, QuorumOptions, play_brokers, server_binary, wait_until};
@@ -131,6 +131,39 @@ fn format_never_overwrites() -> anyhow::Result<()> {
     let (code, said) = format("no spaces", &[])?;
     assert_ne!(code, 0);
     assert!(said.contains("no spaces"), "{said}");
+    Ok(())
+}
+
+/// As the first process of a container it would not be ended by a signal that it does not listen to, and the pod would stay for
+/// its whole grace period.
+#[tokio::test]
+async fn format_that_hangs_can_be_stopped() -> anyhow::Result<()> {
+    const SIGTERM: u32 = 15;
+    let folder = tempfile::tempdir()?;
+    // Nobody writes into the pipe, so that the file is never read to its end.
+    let pipe = folder.path().join("node.yaml");
+    let made = Command::new("mkfifo").arg(&pipe).status()?;
+    anyhow::ensure!(made.success(), "no pipe");
+    let child = Command::new(server_binary()?)
+        .arg("format")
+        .arg(format!("--config={}", pipe.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+    wait_until("it listens to SIGTERM", async || {
+        let text = fs::read_to_string(&status)?;
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.context("no SigCgt")?.trim(), 16)?;
+        Ok((caught >> (SIGTERM - 1) & 1 == 1).then_some(()))
+    })
+    .await?;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    let output = child.wait_with_output()?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("asked to stop"), "{said}");
     Ok(())
 }
 

@@ -61,7 +61,9 @@ fn dispatch(command: CliCommand) -> Result<(), Failure> {
             runtimes::run(|_| dev::run(args))
         }
         CliCommand::Serve(args) => serve(args),
-        CliCommand::Format(args) => commands::format(&args),
+        CliCommand::Format(args) => {
+            runtimes::run(|_| shutdown::unless_stopped(move || commands::format(&args)))
+        }
         CliCommand::Log(LogCommand::Verify(place)) => commands::verify_log(&place.path),
         CliCommand::Log(LogCommand::Dump(place)) => commands::dump_log(&place.path),
         CliCommand::Snapshot(SnapshotCommand::Dump(place)) => commands::dump_snapshot(&place.path),

@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// SIGTERM and SIGINT from the moment at which this was made: none that comes later is lost.
 #[derive(Debug)]
@@ -30,6 +30,20 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+/// Does `work`, which blocks, unless the process is asked to stop before it is done. The first process of a container is not
+/// ended by a signal that it does not listen to. `work` is then cut off wherever it is, as by a crash.
+pub async fn unless_stopped(
+    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        done = tokio::task::spawn_blocking(work) => {
+            done.map_err(|error| Failure::new(Exit::Defect, error))?
+        }
+        () = signals.next() => Err(Failure::failed("asked to stop before it was done")),
     }
 }
 
