@@ -14,8 +14,8 @@ pub struct UpdateStrategy {
     /// How long a replaced pod must be Ready before the next one goes, in seconds; 0 to 3600.
     #[schemars(range(min = 0, max = 3600))]
     pub min_ready_seconds: i32,
-    /// Stop when a replaced pod fails or does not become Ready in time, until the template changes again. If false, a pod that fails
-    /// is reported, and the roll goes on as long as the quorum holds without it.
+    /// When a replaced pod fails or does not become Ready in time, stop and call for a human with the condition Stalled. If false,
+    /// the roll waits for the pod as long as it takes. A second pod is never taken down before the first one is back.
     pub pause_on_failure: bool,
     /// How long a replaced pod may take to become Ready, in seconds; 10 to 86400, and more than minReadySeconds.
     #[schemars(range(min = 10, max = 86_400))]

@@ -26,6 +26,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
+use dmq_api::rest::quorum::QuorumResponse;
 use dmq_crd::status::Operation;
 
 use self::draft::Draft;
@@ -244,15 +245,39 @@ fn refusals(view: &View<'_>, draft: &mut Draft) -> Option<Stage> {
     None
 }
 
-/// Number of pods that the StatefulSet is to have: the first voters' if they are known, else what it has, else the spec's.
+/// Number of pods that the StatefulSet is to have: one for each voter. What the StatefulSet says itself is never the truth
+/// while there is another: somebody may have scaled it by hand. Before there are voters the spec decides.
 pub fn replicas(observed: &Observed) -> i32 {
-    if let Latch::Set(voters) = &observed.voters
-        && let Ok(count) = i32::try_from(voters.len())
-    {
-        return count;
+    if let Some(voters) = voters(observed) {
+        return voters;
     }
-    observed
-        .stateful_set
+    let spec = observed.cluster.spec.replicas;
+    match (&observed.identity, &observed.stateful_set) {
+        // Whose pods these are is being found out: their number stays.
+        (Latch::Absent | Latch::Unreadable(_), Some(set)) => set.replicas,
+        _ => spec,
+    }
+}
+
+/// Number of voters, from whoever knows it best: the controller, the latch, a member with a configuration, or what an
+/// earlier controller said.
+fn voters(observed: &Observed) -> Option<i32> {
+    let configured = |quorum: &QuorumResponse| i32::try_from(quorum.voters.len()).ok();
+    let led = observed.leader.iter().map(|leader| &leader.quorum);
+    let latched = match &observed.voters {
+        Latch::Set(voters) => i32::try_from(voters.len()).ok(),
+        Latch::Absent | Latch::Unreadable(_) => None,
+    };
+    let newest = observed.members.values().map(|member| &member.quorum);
+    let newest = newest.max_by_key(|quorum| quorum.membership_index);
+    let reported = observed
+        .cluster
+        .status
         .as_ref()
-        .map_or(observed.cluster.spec.replicas, |set| set.replicas)
+        .and_then(|status| status.voters);
+    led.filter_map(configured)
+        .chain(latched)
+        .chain(newest.and_then(configured))
+        .chain(reported)
+        .find(|count| *count > 0)
 }

@@ -25,7 +25,12 @@ pub(super) fn data_lost(view: &View<'_>) -> Option<Problem> {
         });
     }
     let Latch::Set(voters) = &observed.voters else {
-        return None;
+        return (of_an_earlier_life(view) && view.all_answer()).then(|| {
+            lost(
+                view,
+                "every member is empty, and the identity is that of an earlier object of this name, which may have had a controller",
+            )
+        });
     };
     let strangers: Vec<String> = view
         .ordinals()
@@ -41,6 +46,14 @@ pub(super) fn data_lost(view: &View<'_>) -> Option<Problem> {
         strangers.join(", ")
     );
     Some(lost(view, &message))
+}
+
+/// The identity was written for another object. Who its voters were was written down too, unless it never had any: which
+/// of the two it is cannot be told, so it is treated as lost (DESIGN 6.1: where `-voters` had to exist).
+fn of_an_earlier_life(view: &View<'_>) -> bool {
+    let uid = view.observed.cluster.metadata.uid.as_deref();
+    matches!((&view.observed.identity, &view.observed.voters), (Latch::Set(identity), Latch::Absent)
+        if Some(identity.cluster_uid.as_str()) != uid)
 }
 
 /// It answered, and its directory is not the voter's of that id.

@@ -62,7 +62,10 @@ fn replaced_ones(view: &View<'_>) -> Result<(), Hold> {
         match view.health(ordinal, pod) {
             Health::Fine => {}
             Health::Coming(why) => coming = coming.or(Some(Hold::Wait(why))),
-            Health::Failed(_) if !view.strategy().pause_on_failure => {}
+            // Two that are down by our hand are never worth it: the roll waits, it only calls nobody.
+            Health::Failed(why) if !view.strategy().pause_on_failure => {
+                coming = coming.or(Some(Hold::Wait(why)));
+            }
             Health::Failed(why) if Some(pod.created) == newest => {
                 let message = format!(
                     "the roll stopped after {}, the other pods keep serving: put the template right, or take the change back",

@@ -1,9 +1,11 @@
 //! Birth: once, in this order, and never over something that was there before.
 
+use std::sync::Arc;
+
 use super::model::{Log, World};
 use super::scene::{Says as _, Scene, steady};
 use crate::observed::{Claim, Identity, Latch, Voter};
-use crate::plan::{Action, Again, Stage};
+use crate::plan::{Action, Again, Plan, Stage};
 
 fn identity() -> Identity {
     Identity {
@@ -115,16 +117,42 @@ fn when_all_answer_and_are_empty_they_are_written_down() {
 }
 
 #[test]
-fn nobody_is_written_down_while_spec_and_pods_differ_in_number() {
-    let made = born_soon(3).spec(|spec| spec.replicas = 5).plan();
+fn before_there_are_voters_the_spec_decides_their_number() {
+    let writes = |made: &Plan| {
+        made.actions
+            .iter()
+            .any(|action| matches!(action, Action::CreateVoters(_)))
+    };
+    let pods = |made: &Plan| {
+        made.actions.iter().find_map(|action| match action {
+            Action::ApplyStatefulSet { replicas, .. } => Some(*replicas),
+            _ => None,
+        })
+    };
+    let more = born_soon(3).spec(|spec| spec.replicas = 5).plan();
+    assert_eq!((writes(&more), pods(&more)), (false, Some(5)));
+    assert!(more.report.rejected.is_empty(), "{:?}", more.report);
+    let fewer = born_soon(3).spec(|spec| spec.replicas = 1).plan();
+    assert_eq!((writes(&fewer), pods(&fewer)), (false, Some(1)));
+    assert_eq!(fewer.waits(), Some("ReplicasDiffer"));
+    let mut scaled = born_soon(3);
+    scaled.seen.stateful_set.as_mut().expect("a set").replicas = 1;
+    let made = scaled.plan();
+    assert_eq!((writes(&made), pods(&made)), (false, Some(3)));
+}
+
+#[test]
+fn an_identity_of_an_earlier_object_without_voters_is_no_reason_to_begin_anew() {
+    let mut scene = born_soon(3);
+    Arc::make_mut(&mut scene.seen.cluster).metadata.uid = Some("another".to_owned());
+    let made = scene.plan();
     assert!(
         !made
             .actions
             .iter()
-            .any(|action| matches!(action, Action::CreateVoters(_)))
+            .any(|action| matches!(action, Action::CreateVoters(_) | Action::Initialize { .. }))
     );
-    assert_eq!(made.waits(), Some("ReplicasDiffer"));
-    assert_eq!(made.report.rejected[0].reason, "ScaleRejected");
+    assert_eq!(made.stalled(), Some("DataLost"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use dmq_crd::names::annotation;
 
 use super::scene::{Says as _, Scene};
-use crate::observed::{Conflict, Problem};
+use crate::observed::{Conflict, Latch, Problem};
 use crate::plan::{Action, Again, Plan, Stage};
 
 fn applies_template(made: &Plan) -> bool {
@@ -222,4 +222,21 @@ fn a_statefulset_that_is_being_deleted_is_waited_for() {
     let made = scene.plan();
     assert!(made.is_harmless() && !applies_template(&made));
     assert_eq!(made.waits(), Some("StatefulSetTerminating"));
+}
+
+#[test]
+fn a_set_scaled_by_hand_is_put_back_also_when_the_latch_of_the_voters_is_gone() {
+    let mut scene = Scene::running(3);
+    scene.seen.voters = Latch::Absent;
+    scene.seen.stateful_set.as_mut().expect("a set").replicas = 1;
+    let put_back = |made: &Plan| {
+        made.actions
+            .iter()
+            .any(|action| matches!(action, Action::ApplyStatefulSet { replicas: 3, .. }))
+    };
+    let made = scene.plan();
+    assert!(put_back(&made), "the controller knows its voters: {made:?}");
+    scene.seen.leader = None;
+    let made = scene.plan();
+    assert!(put_back(&made), "a member knows them: {made:?}");
 }

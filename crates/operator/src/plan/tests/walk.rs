@@ -228,18 +228,8 @@ pub(super) fn calm(world: &mut World) {
         .as_ref()
         .map(Vec::len)
         .or(world.config.as_ref().map(Vec::len));
-    // Before there are voters the user makes up their mind: three.
-    let replicas = Some(first.map_or(3, |count| i32::try_from(count).expect("small")));
-    if let (Some(set), Some(replicas)) = (&mut world.set, replicas)
-        && set.replicas != replicas
-    {
-        set.replicas = replicas;
-        set.generation += 1;
-    }
-    let replicas = world
-        .set
-        .as_ref()
-        .map_or(world.cluster.spec.replicas, |set| set.replicas);
+    // Before there are voters the user makes up their mind: three. The StatefulSet is the operator's to put right.
+    let replicas = first.map_or(3, |count| i32::try_from(count).expect("small"));
     let highest = world.set.as_ref().and_then(|set| {
         set.revisions
             .iter()

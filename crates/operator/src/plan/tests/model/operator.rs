@@ -180,9 +180,12 @@ impl World {
             });
             return Ok(());
         };
-        let lawful = self.voters.as_ref().map_or(set.replicas, |voters| {
-            i32::try_from(voters.len()).expect("small")
-        });
+        let voters = self.voters.as_ref().map(Vec::len);
+        let lawful = voters
+            .or(self.config.as_ref().map(Vec::len))
+            .map_or(seen.cluster.spec.replicas, |voters| {
+                i32::try_from(voters).expect("small")
+            });
         let asked = &seen.cluster.spec.storage.size;
         if sizes.is_empty() && set.sizes["log"] != *asked {
             // The StatefulSet was not seen yet; Kubernetes refuses to change its claims.

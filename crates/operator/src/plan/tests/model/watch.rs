@@ -172,10 +172,7 @@ impl World {
             .copied()
             .filter(|other| *other != ordinal)
             .collect();
-        if self.up(ordinal)
-            && !others.is_empty()
-            && self.cluster.spec.update_strategy.pause_on_failure
-        {
+        if self.up(ordinal) && !others.is_empty() {
             self.complain(format!(
                 "stops voter {ordinal} while {others:?} are down by our hand"
             ));
