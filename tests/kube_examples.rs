@@ -1,4 +1,5 @@
 //! The manifests that people copy, against a real API server: the examples and `install.yaml` are accepted as they are, with
+#![allow(clippy::unwrap_used, reason = "a test")]
 //! strict field validation. Nothing is stored but the definition.
 
 use std::fs;
