@@ -1,5 +1,6 @@
 //! The charts as Helm renders them, without a cluster: goldens, what the schema refuses, the definition, the permissions,
 //! and `manifests/install.yaml`. Needs `helm` on `PATH`. Goldens are in `tests/golden/chart`, written anew by `UPDATE_GOLDENS=1`.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
