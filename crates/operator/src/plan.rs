@@ -16,7 +16,6 @@ mod identity;
 mod label;
 mod operation;
 mod order;
-mod quantity;
 mod quorum;
 mod roll;
 #[cfg(test)]
@@ -26,7 +25,6 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use dmq_api::rest::quorum::QuorumResponse;
 use dmq_crd::status::Operation;
 
 use self::draft::Draft;
@@ -248,36 +246,23 @@ fn refusals(view: &View<'_>, draft: &mut Draft) -> Option<Stage> {
 /// Number of pods that the StatefulSet is to have: one for each voter. What the StatefulSet says itself is never the truth
 /// while there is another: somebody may have scaled it by hand. Before there are voters the spec decides.
 pub fn replicas(observed: &Observed) -> i32 {
-    if let Some(voters) = voters(observed) {
+    if let Some(voters) = number_of_voters(observed) {
         return voters;
     }
-    let spec = observed.cluster.spec.replicas;
     match (&observed.identity, &observed.stateful_set) {
         // Whose pods these are is being found out: their number stays.
         (Latch::Absent | Latch::Unreadable(_), Some(set)) => set.replicas,
-        _ => spec,
+        _ => observed.cluster.spec.replicas,
     }
 }
 
-/// Number of voters, from whoever knows it best: the controller, the latch, a member with a configuration, or what an
-/// earlier controller said.
-fn voters(observed: &Observed) -> Option<i32> {
-    let configured = |quorum: &QuorumResponse| i32::try_from(quorum.voters.len()).ok();
-    let led = observed.leader.iter().map(|leader| &leader.quorum);
-    let latched = match &observed.voters {
-        Latch::Set(voters) => i32::try_from(voters.len()).ok(),
-        Latch::Absent | Latch::Unreadable(_) => None,
-    };
-    let newest = observed.members.values().map(|member| &member.quorum);
-    let newest = newest.max_by_key(|quorum| quorum.membership_index);
-    let reported = observed
-        .cluster
-        .status
-        .as_ref()
-        .and_then(|status| status.voters);
-    led.filter_map(configured)
-        .chain(latched)
-        .chain(newest.and_then(configured))
-        .chain(reported)
-        .find(|count| *count > 0)
+/// From whoever knows it best: the controller, a member with a configuration or the latch, what an earlier controller said.
+fn number_of_voters(observed: &Observed) -> Option<i32> {
+    let led = observed.leader.as_ref();
+    let led = led.map_or(0, |leader| leader.quorum.voters.len());
+    let known = [led, quorum::voters(observed).len()].map(i32::try_from);
+    let status = observed.cluster.status.as_ref();
+    let reported = status.and_then(|status| status.voters);
+    let mut counts = known.into_iter().filter_map(Result::ok).chain(reported);
+    counts.find(|count| *count > 0)
 }

@@ -1,5 +1,6 @@
 //! Where the checkout is, which packages it has, and how `cargo` is called in it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,11 +33,22 @@ pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-/// A `cargo` command in the root of the checkout.
+/// A `cargo` command in the root of the checkout. What `cargo run` told this program about itself is taken out of the
+/// environment: build scripts of dependencies read it, and would be run again for every change of it.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| describes_this_package(name)) {
+        command.env_remove(name);
+    }
     command
+}
+
+fn describes_this_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// The members of the workspace with their dependencies, without the dependency graph of others.

@@ -143,7 +143,7 @@ fn wrong_identity(view: &View<'_>, identity: &Identity) -> Option<Problem> {
 /// All answer, all are empty and ours: these are the first voters, for good.
 fn write_down_voters(view: &View<'_>, draft: &mut Draft) -> (Stage, Again) {
     let pods = view.observed.stateful_set.as_ref().map(|set| set.replicas);
-    if pods != Some(view.spec().replicas) || view.replicas != view.spec().replicas {
+    if pods != Some(view.replicas) {
         // Somebody scaled the StatefulSet, or changed their mind: whoever is written down now stays for good.
         let message = "the StatefulSet has another number of pods than spec.replicas: nothing is initialised before they agree";
         draft.wait("ReplicasDiffer", message);

@@ -1,11 +1,14 @@
 //! The children: applied in every pass, also while the quorum is in trouble, since repair must not wait for health.
 //! Only a StatefulSet that would do harm is held back.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+use dmq_crd::quantity;
 
 use super::draft::Draft;
 use super::view::View;
-use super::{Action, quantity, upgrade};
+use super::{Action, upgrade};
 use crate::observed::{Problem, StatefulSet};
 
 /// Applies what may be applied, and says what is refused.
@@ -85,8 +88,7 @@ fn resizing(view: &View<'_>) -> Option<Problem> {
         .iter()
         .filter_map(|(template, have)| {
             let want = wanted.get(template.as_str())?;
-            (!quantity::same(want, have))
-                .then(|| format!("{template} is {have}, {want} is asked for"))
+            (!same_size(want, have)).then(|| format!("{template} is {have}, {want} is asked for"))
         })
         .collect();
     let message = format!(
@@ -94,6 +96,11 @@ fn resizing(view: &View<'_>) -> Option<Problem> {
         differ.join("; ")
     );
     (!differ.is_empty()).then(|| Problem::new("ResizeRejected", message))
+}
+
+/// Whether two quantities are the same number. What cannot be read is compared by its letters.
+fn same_size(one: &str, other: &str) -> bool {
+    quantity::compare(one, other).map_or(one == other, Ordering::is_eq)
 }
 
 /// The sizes that the spec asks for, by claim template.

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::operation::{self, Course};
 use super::view::{View, initialized, not_ready, ordinal_of};
 use super::{Again, Stage, children};
-use crate::observed::{Latch, Member, Pod, Problem, Voter};
+use crate::observed::{Latch, Member, Observed, Pod, Problem, Voter};
 
 /// An absence of a controller is not called a lost quorum before this, however fast elections are.
 const SETTLE: SignedDuration = SignedDuration::from_secs(10);
@@ -20,20 +20,21 @@ pub(super) fn leaderless(
     course: &Course<'_>,
     draft: &mut Draft,
 ) -> (Stage, Again) {
-    let voters = voters(view);
+    let voters = voters(view.observed);
     let down: Vec<Down> = voters
         .iter()
         .filter_map(|voter| down(view, voter))
         .collect();
     let majority = voters.len() / 2 + 1;
     let up = voters.len().saturating_sub(down.len());
+    let coming = down.iter().filter(|down| down.coming).count();
     if let [only] = voters.as_slice()
         && restart_the_only_one(view, only, course, draft)
     {
         return (Stage::Rolling, Again::Soon);
     }
     let lasting = leaderless_for(view).is_some_and(|time| time >= settle(view));
-    if up >= majority || !lasting {
+    if up + coming >= majority || !lasting {
         let (stage, message) = if view.led_once() {
             (Stage::NoLeader, waiting(&down))
         } else {
@@ -85,12 +86,13 @@ fn waiting(down: &[Down]) -> String {
 struct Down {
     /// Which, and why.
     why: String,
+    /// Its pod is starting, and nothing says yet that it will not come up.
+    coming: bool,
 }
 
 /// The voters as far as they are known: from the member that knows the newest configuration, else the first ones.
-fn voters(view: &View<'_>) -> Vec<Voter> {
-    let newest = view
-        .observed
+pub(super) fn voters(observed: &Observed) -> Vec<Voter> {
+    let newest = observed
         .members
         .values()
         .filter(|member| initialized(member) && !member.quorum.voters.is_empty())
@@ -102,7 +104,7 @@ fn voters(view: &View<'_>) -> Vec<Voter> {
         };
         return quorum.voters.iter().map(voter).collect();
     }
-    match &view.observed.voters {
+    match &observed.voters {
         Latch::Set(voters) => voters.clone(),
         _ => Vec::new(),
     }
@@ -110,31 +112,27 @@ fn voters(view: &View<'_>) -> Vec<Voter> {
 
 /// Why a voter is down, if it is: its pod is gone or neither Ready nor answering, or it came back empty.
 fn down(view: &View<'_>, voter: &Voter) -> Option<Down> {
+    let gone = |why: String| Some(Down { why, coming: false });
     let ordinal = ordinal_of(voter.id);
     let name = view.pod_name(ordinal);
     let Some(pod) = view.pod(ordinal) else {
-        return Some(because(format!("pod {name} does not exist")));
+        return gone(format!("pod {name} does not exist"));
     };
     if pod.terminating {
-        return Some(because(format!("pod {name} is stopping")));
+        return gone(format!("pod {name} is stopping"));
     }
     if let Some(member) = view.member(ordinal) {
-        return if member.quorum.directory_id == voter.directory_id {
-            None
-        } else {
-            Some(because(format!(
-                "pod {name} lost its data: it came up with another data directory"
-            )))
-        };
+        if member.quorum.directory_id == voter.directory_id {
+            return None;
+        }
+        return gone(format!(
+            "pod {name} lost its data: it came up with another data directory"
+        ));
     }
-    if pod.ready {
-        return None;
-    }
-    Some(because(not_ready(pod).message))
-}
-
-fn because(why: String) -> Down {
-    Down { why }
+    (!pod.ready).then(|| Down {
+        why: not_ready(pod).message,
+        coming: view.failure(pod).is_none(),
+    })
 }
 
 /// How long there has been no controller, by the status: `Available` is `False` since then.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::observed::{Claim, Member, Observed, Pod, Problem, StatefulSet};
 
-/// How long the troubles of a new pod's start are not called a failure: a volume that is still being bound looks
-/// like an unschedulable pod for a moment.
+/// How long the troubles of a pod's start are not called a failure, after it was made or stopped being Ready: a volume that
+/// is still being bound looks like an unschedulable pod for a moment, and one crash is over in another.
 const STARTING: SignedDuration = SignedDuration::from_secs(10);
 
 /// An observation, and what follows from it.
@@ -191,21 +191,21 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Why a pod will not become Ready by itself: a problem that outlived the pod's start, or the deadline.
+    /// Why a pod will not become Ready by itself: a problem that outlived a start, or the deadline.
     pub(super) fn failure(&self, pod: &Pod) -> Option<Problem> {
         if pod.ready {
             return None;
         }
+        let begun = pod
+            .unready_since
+            .map_or(pod.created, |then| then.max(pod.created));
         if let Some(problem) = &pod.problem
-            && self.since(pod.created) >= STARTING
+            && self.since(begun) >= STARTING
         {
             let message = format!("pod {}: {}: {}", pod.name, problem.reason, problem.message);
             return Some(Problem::new(&problem.reason, message));
         }
         let deadline = i64::from(self.strategy().progress_deadline_seconds);
-        let begun = pod
-            .unready_since
-            .map_or(pod.created, |then| then.max(pod.created));
         if self.since(begun).as_secs() < deadline {
             return None;
         }

@@ -187,7 +187,7 @@ fn an_election_is_waited_for_and_children_are_kept() {
 
 #[test]
 fn a_lost_majority_is_a_lost_quorum_after_a_while() {
-    let scene = Scene::running(3).leaderless().down(1, 30).gone(2);
+    let scene = Scene::running(3).leaderless().broken(1, "CrashLoopBackOff").gone(2);
     let made = unavailable(scene.clone(), 3).plan();
     assert!(made.at(Stage::NoLeader));
     let made = unavailable(scene, 30).plan();
@@ -197,6 +197,12 @@ fn a_lost_majority_is_a_lost_quorum_after_a_while() {
     for part in ["1 of 3", "meta-1", "meta-2"] {
         assert!(made.message().contains(part), "{part}: {}", made.message());
     }
+}
+
+#[test]
+fn pods_that_are_starting_are_no_lost_majority() {
+    let scene = Scene::running(3).leaderless().down(1, 30).gone(2);
+    assert!(unavailable(scene, 60).plan().at(Stage::NoLeader));
 }
 
 #[test]
