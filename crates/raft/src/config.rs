@@ -31,6 +31,8 @@ pub struct Config {
     pub uncommitted_bytes_max: u64,
     /// Largest payload of one entry, in bytes.
     pub entry_size_max: usize,
+    /// A learner that lacks at most so many committed entries may be made a voter.
+    pub caught_up_entries_max: u64,
     /// Seed of the timeouts and of the numbers of forwarded reads. Must differ from start to start of
     /// a process: an answer to a read of the process before must not fit one of this process.
     pub seed: u64,
@@ -63,6 +65,7 @@ impl Config {
             append_entries_max: 1024,
             uncommitted_bytes_max: 64 << 20,
             entry_size_max: 1 << 20,
+            caught_up_entries_max: 1000,
             seed,
         }
     }

@@ -1,7 +1,7 @@
 //! The membership in force: who votes, who only replicates, and what a majority is.
 //!
-//! All quorum arithmetic of the crate lives here. Joint consensus (dissertation 4.3) adds a second
-//! voter set to this type and nothing to its callers.
+//! All quorum arithmetic of the crate lives here, joint consensus (dissertation 4.3) included: while one
+//! voter set replaces another, both must agree, and callers need not know.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,14 @@ use prost::Message as _;
 
 use crate::{DirectoryId, MemberId, NodeId};
 
-/// A voter set with its learners. Counted by (node id, directory id), never by node id alone.
-/// The empty one is that of an uninitialised member.
+/// A voter set with its learners; *joint* while one voter set replaces another. Counted by (node id,
+/// directory id), never by node id alone. The empty one is that of an uninitialised member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {
-    /// Members whose votes and acknowledgements count.
+    /// Members whose votes and acknowledgements count; the new set while joint.
     pub voters: BTreeSet<MemberId>,
+    /// The voter set that is being replaced, whose majority must agree as well; empty unless joint.
+    pub outgoing: BTreeSet<MemberId>,
     /// Members that replicate without being counted.
     pub learners: BTreeSet<MemberId>,
 }
@@ -37,14 +39,19 @@ pub enum ConfigurationError {
     /// There must be at least one voter.
     #[error("no voters")]
     NoVoters,
-    /// A node takes part twice: as voter and learner, or under two directories.
+    /// A node stands twice in one set, under two directories.
     #[error("node {0} appears twice")]
     Duplicate(NodeId),
+    /// A member both votes and does not.
+    #[error("member {0} is both voter and learner")]
+    VoterAndLearner(MemberId),
 }
 
-/// The simple form: one voter set. A joint one will be form 2, so that a binary which does not know
-/// it refuses it instead of counting with half of the voters.
+/// The simple form: one voter set.
 const FORM_SIMPLE: u32 = 1;
+/// The joint form: two voter sets. A form of its own, so that a binary which does not know it refuses it
+/// instead of counting with half of the voters.
+const FORM_JOINT: u32 = 2;
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct MemberRecord {
@@ -62,6 +69,8 @@ struct ConfigurationRecord {
     voters: Vec<MemberRecord>,
     #[prost(message, repeated, tag = "3")]
     learners: Vec<MemberRecord>,
+    #[prost(message, repeated, tag = "4")]
+    outgoing: Vec<MemberRecord>,
 }
 
 impl Configuration {
@@ -69,7 +78,28 @@ impl Configuration {
     pub fn of_voters(voters: impl IntoIterator<Item = MemberId>) -> Self {
         Self {
             voters: voters.into_iter().collect(),
-            learners: BTreeSet::new(),
+            ..Self::default()
+        }
+    }
+
+    /// The configuration that leads from this simple one to other voters: both sets decide. Learners that
+    /// become voters are learners no more.
+    #[must_use]
+    pub fn joint_with(&self, voters: BTreeSet<MemberId>) -> Self {
+        let learners = self.learners.difference(&voters).copied().collect();
+        Self {
+            outgoing: self.voters.clone(),
+            voters,
+            learners,
+        }
+    }
+
+    /// The simple configuration that a joint one leads to.
+    #[must_use]
+    pub fn final_one(&self) -> Self {
+        Self {
+            outgoing: BTreeSet::new(),
+            ..self.clone()
         }
     }
 
@@ -78,9 +108,14 @@ impl Configuration {
         self.voters.is_empty() && self.learners.is_empty()
     }
 
-    /// Whether this member's vote counts.
+    /// Whether two voter sets decide together.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether this member's vote counts, in either set.
     pub fn is_voter(&self, member: &MemberId) -> bool {
-        self.voters.contains(member)
+        self.voters.contains(member) || self.outgoing.contains(member)
     }
 
     /// Whether this member replicates without being counted.
@@ -88,30 +123,44 @@ impl Configuration {
         self.learners.contains(member)
     }
 
-    /// Voters and learners, each once, in the order of their ids within either group.
-    pub fn members(&self) -> impl Iterator<Item = &MemberId> {
-        self.voters.iter().chain(&self.learners)
+    /// Whether this member takes part in any way.
+    pub fn is_member(&self, member: &MemberId) -> bool {
+        self.is_voter(member) || self.is_learner(member)
     }
 
-    /// Whether the members for which `says` holds decide. False without voters.
+    /// Everybody whose vote counts, each once, in the order of their ids.
+    pub fn all_voters(&self) -> impl Iterator<Item = &MemberId> {
+        self.voters.union(&self.outgoing)
+    }
+
+    /// Voters and learners, each once, in the order of their ids within either group.
+    pub fn members(&self) -> impl Iterator<Item = &MemberId> {
+        self.all_voters().chain(&self.learners)
+    }
+
+    /// Whether the members for which `says` holds decide: a majority of the voters, and of the outgoing
+    /// ones while joint. False without voters.
     pub fn has_quorum(&self, says: impl Fn(&MemberId) -> bool) -> bool {
-        let count = self.voters.iter().filter(|member| says(member)).count();
-        count > self.voters.len() / 2
+        let majority = |set: &BTreeSet<MemberId>| {
+            set.iter().filter(|member| says(member)).count() > set.len() / 2
+        };
+        majority(&self.voters) && (!self.is_joint() || majority(&self.outgoing))
     }
 
     /// The highest value that a quorum has reached, if every voter's own is `value_of`: the commit
     /// index from matched indexes, or a confirmed round from answered rounds. The default value
     /// without voters.
     pub fn quorum_value<T: Copy + Ord + Default>(&self, value_of: impl Fn(&MemberId) -> T) -> T {
-        let reached = |least: T| self.has_quorum(|member| value_of(member) >= least);
-        let values = self.voters.iter().map(&value_of);
-        values
-            .filter(|value| reached(*value))
-            .max()
-            .unwrap_or_default()
+        let reached = majority_value(&self.voters, &value_of);
+        if self.is_joint() {
+            reached.min(majority_value(&self.outgoing, &value_of))
+        } else {
+            reached
+        }
     }
 
-    /// Checks what every configuration in a log must fulfil.
+    /// Checks what every configuration in a log must fulfil. A node may stand in two sets under different
+    /// directories, for that is how a wiped member is replaced, but never twice in one.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -119,9 +168,18 @@ impl Configuration {
         if self.voters.is_empty() {
             return Err(ConfigurationError::NoVoters);
         }
-        let mut seen = BTreeSet::new();
-        match self.members().find(|member| !seen.insert(member.node)) {
-            Some(twice) => Err(ConfigurationError::Duplicate(twice.node)),
+        for set in [&self.voters, &self.outgoing, &self.learners] {
+            // The sets are ordered by node id first.
+            let twice = set
+                .iter()
+                .zip(set.iter().skip(1))
+                .find(|(a, b)| a.node == b.node);
+            if let Some((member, _)) = twice {
+                return Err(ConfigurationError::Duplicate(member.node));
+            }
+        }
+        match self.learners.iter().find(|learner| self.is_voter(learner)) {
+            Some(both) => Err(ConfigurationError::VoterAndLearner(*both)),
             None => Ok(()),
         }
     }
@@ -129,10 +187,16 @@ impl Configuration {
     /// The bytes of a configuration entry; equal configurations have equal bytes.
     pub fn encode(&self) -> Bytes {
         let records = |set: &BTreeSet<MemberId>| set.iter().map(MemberRecord::from).collect();
+        let form = if self.is_joint() {
+            FORM_JOINT
+        } else {
+            FORM_SIMPLE
+        };
         let record = ConfigurationRecord {
-            form: FORM_SIMPLE,
+            form,
             voters: records(&self.voters),
             learners: records(&self.learners),
+            outgoing: records(&self.outgoing),
         };
         record.encode_to_vec().into()
     }
@@ -145,18 +209,36 @@ impl Configuration {
     pub fn decode(bytes: &[u8]) -> Result<Self, ConfigurationError> {
         let record = ConfigurationRecord::decode(bytes)
             .map_err(|error| ConfigurationError::Malformed(error.to_string()))?;
-        if record.form != FORM_SIMPLE {
-            let (found, known) = (record.form, FORM_SIMPLE);
+        if ![FORM_SIMPLE, FORM_JOINT].contains(&record.form) {
+            let (found, known) = (record.form, FORM_JOINT);
             return Err(ConfigurationError::UnknownForm { found, known });
+        }
+        if (record.form == FORM_JOINT) == record.outgoing.is_empty() {
+            let text = "outgoing voters belong to the joint form, and to it alone";
+            return Err(ConfigurationError::Malformed(text.to_owned()));
         }
         let members = |records: Vec<MemberRecord>| -> Result<BTreeSet<MemberId>, _> {
             records.into_iter().map(MemberId::try_from).collect()
         };
         Ok(Self {
             voters: members(record.voters)?,
+            outgoing: members(record.outgoing)?,
             learners: members(record.learners)?,
         })
     }
+}
+
+/// The highest value that a majority of `set` has reached.
+fn majority_value<T: Copy + Ord + Default>(
+    set: &BTreeSet<MemberId>,
+    value_of: impl Fn(&MemberId) -> T,
+) -> T {
+    let reached = |least: T| set.iter().filter(|m| value_of(m) >= least).count() > set.len() / 2;
+    let values = set.iter().map(&value_of);
+    values
+        .filter(|value| reached(*value))
+        .max()
+        .unwrap_or_default()
 }
 
 impl From<&MemberId> for MemberRecord {
@@ -257,20 +339,26 @@ mod tests {
 
     #[test]
     fn unknown_forms_and_broken_bytes_are_refused() {
-        let joint = ConfigurationRecord {
-            form: 2,
+        let of_form = |form| ConfigurationRecord {
+            form,
             ..Default::default()
-        }
-        .encode_to_vec();
-        let refused = ConfigurationError::UnknownForm { found: 2, known: 1 };
-        assert_eq!(Configuration::decode(&joint), Err(refused));
+        };
+        let refused = ConfigurationError::UnknownForm { found: 3, known: 2 };
+        assert_eq!(
+            Configuration::decode(&of_form(3).encode_to_vec()),
+            Err(refused)
+        );
+        assert!(Configuration::decode(&of_form(2).encode_to_vec()).is_err());
+        let mut outgoing = of_form(1);
+        outgoing.outgoing.push(MemberRecord::from(&member(1)));
+        assert!(Configuration::decode(&outgoing.encode_to_vec()).is_err());
         for bytes in [&[][..], &[8, 1, 18, 3, 8, 1], &[8, 1, 18, 2, 8, 1]] {
             assert!(Configuration::decode(bytes).is_err(), "{bytes:?}");
         }
     }
 
     #[test]
-    fn a_node_may_appear_once_and_somebody_must_vote() {
+    fn a_node_stands_once_in_a_set_and_somebody_must_vote() {
         assert_eq!(of(&[]).validate(), Err(ConfigurationError::NoVoters));
         assert_eq!(of(&[1, 2]).validate(), Ok(()));
         let mut twice = of(&[1, 2]);
@@ -286,7 +374,43 @@ mod tests {
         both.learners.insert(member(1));
         assert_eq!(
             both.validate(),
-            Err(ConfigurationError::Duplicate(NodeId(1)))
+            Err(ConfigurationError::VoterAndLearner(member(1)))
         );
+    }
+
+    #[test]
+    fn a_wiped_member_may_stand_beside_its_next_directory() {
+        let again = MemberId {
+            node: NodeId(2),
+            directory: DirectoryId(9),
+        };
+        let mut configuration = of(&[1, 2, 3]);
+        configuration.learners.insert(again);
+        assert_eq!(configuration.validate(), Ok(()));
+        let joint = configuration.joint_with([member(1), again, member(3)].into());
+        assert_eq!(joint.validate(), Ok(()));
+        assert!(joint.is_voter(&again) && joint.is_voter(&member(2)) && joint.learners.is_empty());
+        assert_eq!(joint.all_voters().count(), 4);
+        assert!(!joint.final_one().is_voter(&member(2)));
+    }
+
+    #[test]
+    fn both_sets_decide_while_joint() {
+        let joint = of(&[1, 2, 3]).joint_with([member(3), member(4), member(5)].into());
+        let says = |nodes: &[u32]| joint.has_quorum(|m| nodes.contains(&m.node.0));
+        assert!(says(&[2, 3, 4]) && says(&[1, 2, 4, 5]));
+        assert!(!says(&[1, 2, 3]), "the new set alone is missing");
+        assert!(!says(&[3, 4, 5]), "the old set alone is missing");
+        let reached = joint.quorum_value(|m| [9, 9, 4, 7, 1][m.node.0 as usize - 1]);
+        assert_eq!(reached, 4);
+        assert_eq!(joint.final_one(), of(&[3, 4, 5]));
+    }
+
+    #[test]
+    fn a_joint_one_reads_back_and_has_a_form_of_its_own() {
+        let joint = of(&[1]).joint_with([member(2)].into());
+        let bytes = joint.encode();
+        assert_eq!(bytes[..2], [8, 2]);
+        assert_eq!(Configuration::decode(&bytes), Ok(joint));
     }
 }

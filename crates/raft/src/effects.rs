@@ -30,7 +30,7 @@ pub struct Effects {
     pub role: Option<RoleChange>,
     /// A configuration came into force or was reverted.
     pub configuration: Option<(LogIndex, Configuration)>,
-    /// What became of `Input::Transfer` or `Input::Initialize`; also reported later when a transfer ends.
+    /// What became of `Input::Transfer`, `Input::Initialize` or `Input::ChangeMembership`; also reported later when a transfer ends.
     pub admin: Option<AdminOutcome>,
 }
 
@@ -152,6 +152,17 @@ pub enum AdminOutcome {
     TransferDone,
     /// The transfer ended without a change; this member takes proposals again.
     TransferAborted,
+    /// A changed membership was appended and is in force; it is done once the configuration is simple and
+    /// committed.
+    MembershipChanging {
+        /// Index of its entry.
+        index: LogIndex,
+    },
+    /// The membership is as wished already.
+    MembershipUnchanged {
+        /// Index of the committed configuration.
+        index: LogIndex,
+    },
     /// Refused, with the reason.
     Refused(AdminRefusal),
 }
@@ -177,6 +188,32 @@ pub enum AdminRefusal {
     /// The voter set breaks a rule of [`Configuration::validate`].
     #[error("invalid voter set")]
     Invalid,
+    /// It leads, but has committed no entry of its own term yet; try again.
+    #[error("the controller has not committed an entry of its term yet")]
+    NotReady,
+    /// A configuration in the log is joint or not committed.
+    #[error("another change of the membership is in progress")]
+    ChangeInProgress,
+    /// The expected index is not that of the last committed configuration.
+    #[error("the membership is that of index {actual}")]
+    StaleExpectation {
+        /// The index of the last committed configuration.
+        actual: LogIndex,
+    },
+    /// A new voter is not a learner that answers and holds almost all that is committed.
+    #[error("member {member} is not a learner that is caught up")]
+    NotCaughtUp {
+        /// The member.
+        member: MemberId,
+        /// Committed entries that it lacks; the maximum if it is no learner or does not answer.
+        behind: u64,
+    },
+    /// The new learner votes already.
+    #[error("the member is a voter")]
+    AlreadyMember,
+    /// No learner runs on that node.
+    #[error("the node is no learner")]
+    NotLearner,
 }
 
 /// A change of role, term or known leader.
@@ -220,4 +257,6 @@ pub struct PeerStatus {
     pub stopping: bool,
     /// Whether it is being sent a snapshot.
     pub in_snapshot: bool,
+    /// Whether it is a learner that could be made a voter now.
+    pub caught_up: bool,
 }

@@ -114,14 +114,8 @@ impl Raft {
 
     fn ask_voters(&self, term: Term, body: &MessageBody, after: Option<IoSeq>, fx: &mut Effects) {
         let me = self.config.id;
-        for to in self
-            .configurations
-            .active()
-            .1
-            .voters
-            .iter()
-            .filter(|voter| **voter != me)
-        {
+        let configuration = &self.configurations.active().1;
+        for to in configuration.all_voters().filter(|voter| **voter != me) {
             let message = Message {
                 from: me,
                 to: *to,

@@ -1,5 +1,7 @@
 //! Everything that can happen to a member, as values.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::{Configuration, EntryId, IoSeq, LogIndex, MemberId, Message, NodeId};
@@ -25,6 +27,13 @@ pub enum Input {
     },
     /// Birth (DESIGN 6.1): this voter set becomes entry 1 of term 1. Only on an empty log.
     Initialize(Configuration),
+    /// Change the membership (DESIGN 6.5). The caller has confirmed leadership by a read.
+    ChangeMembership {
+        /// What is wished.
+        change: MembershipChange,
+        /// Index of the last committed configuration, as the caller knows it.
+        expected: LogIndex,
+    },
     /// Start an election at once (bootstrap, tests); ignored by who may not campaign.
     Campaign,
     /// All durable writes up to this one are on disk.
@@ -53,4 +62,16 @@ pub enum Input {
     },
     /// This process is about to stop: never campaign again (DESIGN 6.9).
     Stop,
+}
+
+/// A wish for another membership.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MembershipChange {
+    /// The whole new voter set; each member votes already or is a learner that is caught up.
+    Voters(BTreeSet<MemberId>),
+    /// A member that replicates without being counted. It replaces a learner of the same node under another
+    /// directory.
+    AddLearner(MemberId),
+    /// The learner of this node goes.
+    RemoveLearner(NodeId),
 }

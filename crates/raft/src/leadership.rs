@@ -1,10 +1,10 @@
 //! What only a leader has: its peers' progress, its heartbeat clock and the reads it confirms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::progress::{Progress, ProgressState};
 use crate::read_index::LeaderReads;
-use crate::{Configuration, LogIndex, MemberId, PeerStatus};
+use crate::{Configuration, LogIndex, MemberId};
 
 /// The state of one term of leadership.
 #[derive(Clone, Debug, Hash)]
@@ -56,16 +56,5 @@ impl Leadership {
                 _ => None,
             });
         in_transfer.min()
-    }
-
-    pub(crate) fn statuses(&self, stopping: &BTreeSet<MemberId>) -> Vec<PeerStatus> {
-        let status = |(member, progress): (&MemberId, &Progress)| PeerStatus {
-            member: *member,
-            matched: progress.matched,
-            silent_ticks: progress.silent_ticks,
-            stopping: stopping.contains(member),
-            in_snapshot: matches!(progress.state, ProgressState::Snapshot { .. }),
-        };
-        self.peers.iter().map(status).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The sans-io consensus core: inputs in, effects out. No I/O, clock, task, randomness or `unsafe`.
 //!
 //! Reading order: [`Input`] and [`Effects`] (the seam), [`Raft::step`], then `election`, `replication`
-//! with `progress`, `follower`, `read_index`, `snapshot`, `transfer`. `OVERVIEW.md` beside the
+//! with `progress`, `follower`, `read_index`, `snapshot`, `transfer`, `membership`. `OVERVIEW.md` beside the
 //! manifest is the tour.
 
 mod birth;
@@ -17,6 +17,7 @@ mod ids;
 mod input;
 mod leadership;
 mod log_view;
+mod membership;
 mod message;
 mod progress;
 mod raft;

@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) commit_sent: LogIndex,
     /// Whether an append was acknowledged since the last heartbeat.
     pub(crate) answered: bool,
+    /// It is a member no more since the configuration of this index, and is followed until it holds that.
+    pub(crate) leaving: Option<LogIndex>,
     inflight: VecDeque<Sent>,
     inflight_bytes: u64,
     /// Number of the newest append or snapshot.
@@ -73,6 +75,7 @@ impl Progress {
             round: 0,
             commit_sent: LogIndex(0),
             answered: false,
+            leaving: None,
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             last_seq: 0,
@@ -88,6 +91,15 @@ impl Progress {
     /// Whether an answer to this append still says something.
     pub(crate) fn accepts(&self, seq: u64) -> bool {
         (self.valid_from_seq..=self.last_seq).contains(&seq)
+    }
+
+    /// How many of the entries up to `commit` the peer is not known to have; the maximum while a snapshot is
+    /// on its way.
+    pub(crate) fn behind(&self, commit: LogIndex) -> u64 {
+        match self.state {
+            ProgressState::Snapshot { .. } => u64::MAX,
+            _ => commit.0.saturating_sub(self.matched.0),
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {

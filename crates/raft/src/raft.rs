@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use crate::configurations::Configurations;
 use crate::durability::Durability;
 use crate::election::Standing;
+use crate::leadership::Leadership;
 use crate::log_view::LogView;
+use crate::progress::{Progress, ProgressState};
 use crate::read_index::ForwardedReads;
 use crate::rng::Rng;
 use crate::transfer::Transfer;
 use crate::{
     Config, Configuration, Effects, EntryId, HardState, Input, IoSeq, LogIndex, MemberId, Message,
-    MessageBody, Outgoing, Restored, Role, RoleChange, Status, Term,
+    MessageBody, Outgoing, PeerStatus, Restored, Role, RoleChange, Status, Term,
 };
 
 /// One member of the quorum. Deterministic: equal states and inputs give equal states and effects.
@@ -106,6 +108,9 @@ impl Raft {
             Input::ReadIndex { seq } => self.on_read(seq, fx),
             Input::Transfer { to } => self.start_transfer(to, fx),
             Input::Initialize(configuration) => self.initialize(configuration, fx),
+            Input::ChangeMembership { change, expected } => {
+                self.change_membership(&change, expected, fx);
+            }
             Input::Campaign => self.campaign_now(fx),
             Input::Persisted(io) => self.on_persisted(io, fx),
             Input::Applied(index) => self.on_applied(index),
@@ -139,13 +144,14 @@ impl Raft {
             purgeable: self.purgeable(),
             configuration: self.configurations.active().clone(),
             committed_configuration_index: self.configurations.at(self.commit).0,
+            committed_configuration: self.configurations.at(self.commit).1.clone(),
             transferring: self
                 .transfer
                 .filter(|_| lead.is_some())
                 .map(|t| t.target.node),
             stopping: self.stopping,
             ignored_messages: self.ignored_messages,
-            peers: lead.map_or_else(Vec::new, |lead| lead.statuses(&self.stopping_peers)),
+            peers: lead.map_or_else(Vec::new, |lead| self.peer_statuses(lead)),
         }
     }
 
@@ -199,6 +205,18 @@ impl Raft {
         self.log.term_at(index)
     }
 
+    fn peer_statuses(&self, lead: &Leadership) -> Vec<PeerStatus> {
+        let status = |(member, progress): (&MemberId, &Progress)| PeerStatus {
+            member: *member,
+            matched: progress.matched,
+            silent_ticks: progress.silent_ticks,
+            stopping: self.stopping_peers.contains(member),
+            in_snapshot: matches!(progress.state, ProgressState::Snapshot { .. }),
+            caught_up: self.is_caught_up(lead, member),
+        };
+        lead.peers.iter().map(status).collect()
+    }
+
     fn tick(&mut self, fx: &mut Effects) {
         self.tick_transfer(fx);
         self.tick_forwarded_reads(fx);
@@ -225,6 +243,7 @@ impl Raft {
         lead.heartbeat_elapsed_ticks += 1;
         if lead.heartbeat_elapsed_ticks >= self.config.heartbeat_ticks {
             lead.heartbeat_elapsed_ticks = 0;
+            self.dismiss_peers();
             self.begin_round(fx);
             self.repeat_to_all(fx);
             self.continue_transfer(fx);
@@ -237,6 +256,7 @@ impl Raft {
             self.tally(fx);
             self.advance_commit(fx);
             self.tell_commit(fx);
+            self.settle_membership(fx);
         }
     }
 
@@ -325,6 +345,12 @@ impl Raft {
             assert!(
                 last.term == self.hard.term,
                 "a leader's log ends in its term"
+            );
+            let (index, active) = self.configurations.active();
+            let decided = *index <= self.commit && !active.is_joint();
+            assert!(
+                !decided || active.is_voter(&self.config.id),
+                "who leads is a voter of the committed membership"
             );
             for progress in lead.peers.values() {
                 assert!(progress.matched < progress.next, "next is above matched");

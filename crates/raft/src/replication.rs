@@ -146,6 +146,7 @@ impl Raft {
         }
         self.tell_commit(fx);
         self.continue_transfer(fx);
+        self.settle_membership(fx);
     }
 
     /// The commit rule: durable on a quorum, and of the current term, since an older entry on a

@@ -31,6 +31,8 @@ pub struct Status {
     pub configuration: (LogIndex, Configuration),
     /// Index of the last configuration that is committed.
     pub committed_configuration_index: LogIndex,
+    /// The last configuration that is committed.
+    pub committed_configuration: Configuration,
     /// Target of the leadership transfer that runs.
     pub transferring: Option<NodeId>,
     /// Whether [`crate::Input::Stop`] was given.

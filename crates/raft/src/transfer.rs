@@ -31,7 +31,7 @@ impl Raft {
     }
 
     /// The wished voter, or the one with the longest log; never one that is silent or about to stop.
-    fn choose_target(&self, to: Option<NodeId>) -> Result<MemberId, AdminRefusal> {
+    pub(crate) fn choose_target(&self, to: Option<NodeId>) -> Result<MemberId, AdminRefusal> {
         let Standing::Leader(lead) = &self.standing else {
             return Err(AdminRefusal::NotLeader);
         };

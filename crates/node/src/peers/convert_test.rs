@@ -33,9 +33,14 @@ fn kind() -> impl Strategy<Value = EntryKind> {
     ]
 }
 
-/// Voters and learners that do not overlap.
+/// Voters, outgoing ones and learners that do not overlap.
 fn configuration() -> impl Strategy<Value = Configuration> {
-    (btree_set(member(), 1..5), btree_set(member(), 0..3)).prop_map(|(voters, learners)| {
+    let sets = (
+        btree_set(member(), 1..5),
+        btree_set(member(), 0..3),
+        btree_set(member(), 0..3),
+    );
+    sets.prop_map(|(voters, outgoing, learners)| {
         let nodes: Vec<NodeId> = voters.iter().map(|voter| voter.node).collect();
         let distinct = |members: std::collections::BTreeSet<MemberId>, taken: &[NodeId]| {
             let mut seen = taken.to_vec();
@@ -48,6 +53,7 @@ fn configuration() -> impl Strategy<Value = Configuration> {
         };
         Configuration {
             learners: distinct(learners, &nodes),
+            outgoing: distinct(outgoing, &nodes),
             voters: distinct(voters, &[]),
         }
     })

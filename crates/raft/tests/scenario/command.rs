@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use dmq_raft::{
-    Config, Configuration, Entry, EntryKind, HardState, Input, IoSeq, LogIndex, MemberId, Message,
-    NodeId, Term,
+    Config, Configuration, Entry, EntryKind, HardState, Input, IoSeq, LogIndex, MemberId,
+    MembershipChange, Message, NodeId, Term,
 };
 
 use super::node::{Disk, Node, member};
@@ -98,12 +98,9 @@ fn create(world: &mut World, line: &Line<'_>) {
             .unwrap_or_else(|| (1..=u64::from(count)).collect());
         let as_member = |id: &u64| member(u32::try_from(*id).unwrap(), 1);
         let mut configuration = Configuration::of_voters(voters.iter().map(as_member));
-        configuration.learners = line
-            .list("learners")
-            .unwrap_or_default()
-            .iter()
-            .map(as_member)
-            .collect();
+        let list = |key| line.list(key).unwrap_or_default();
+        configuration.learners = list("learners").iter().map(as_member).collect();
+        configuration.outgoing = list("outgoing").iter().map(as_member).collect();
         let terms = match line.word(0) {
             "nodes" => Vec::new(),
             _ => line.list("log").unwrap_or_else(|| vec![1]),
@@ -151,6 +148,7 @@ fn config(line: &Line<'_>, id: MemberId) -> Config {
     config.append_entries_max = line.numeric("append-entries").unwrap_or(100);
     config.append_bytes_max = line.numeric("append-bytes").unwrap_or(1 << 20);
     config.entry_size_max = line.numeric("entry-size").unwrap_or(1000);
+    config.caught_up_entries_max = line.numeric("caught-up").unwrap_or(2);
     config.uncommitted_bytes_max = line.numeric("uncommitted").unwrap_or(100_000);
     config
 }
@@ -304,6 +302,7 @@ fn at_node(world: &mut World, line: &Line<'_>) {
             let to = (line.words.len() > 2).then(|| NodeId(line.id(2)));
             world.step(id, Input::Transfer { to });
         }
+        "voters" | "add-learner" | "remove-learner" => change(world, line, id),
         "stop" => world.step(id, Input::Stop),
         "sync" => {
             world.sync(id, line.words.get(2).map(|count| line.parse(count)));
@@ -311,6 +310,32 @@ fn at_node(world: &mut World, line: &Line<'_>) {
         "confirm" => world.confirm(id, IoSeq(line.number(2))),
         _ => at_disk(world, line, id),
     }
+}
+
+/// `voters 1 1,2',3`, `add-learner 1 4`, `remove-learner 1 4`, each with `expect=1`: the index of the last
+/// committed configuration unless the line says otherwise.
+fn change(world: &mut World, line: &Line<'_>, id: u32) {
+    let change = match line.word(0) {
+        "voters" => {
+            let names = line.word(2).split(',');
+            MembershipChange::Voters(names.map(|name| named(line, name)).collect())
+        }
+        "add-learner" => MembershipChange::AddLearner(named(line, line.word(2))),
+        _ => MembershipChange::RemoveLearner(NodeId(line.id(2))),
+    };
+    let status = world.node(id).raft.as_ref().unwrap().status();
+    let expected = match line.numeric("expect") {
+        Some(index) => LogIndex(index),
+        None => status.committed_configuration_index,
+    };
+    world.step(id, Input::ChangeMembership { change, expected });
+}
+
+/// `3` is node 3 under its first directory, `3'` under its next.
+fn named(line: &Line<'_>, name: &str) -> MemberId {
+    let number = name.trim_end_matches('\'');
+    let wiped = u32::try_from(name.len() - number.len()).unwrap();
+    member(line.parse(number), 1 + wiped)
 }
 
 fn at_disk(world: &mut World, line: &Line<'_>, id: u32) {

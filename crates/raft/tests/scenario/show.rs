@@ -204,14 +204,18 @@ pub(crate) fn placed(index: LogIndex, configuration: &Configuration) -> String {
             .collect::<Vec<_>>()
             .join(",")
     };
-    let learners = names(&mut configuration.learners.iter());
-    let learners = if learners.is_empty() {
-        learners
-    } else {
-        format!(" learners {learners}")
+    let optional = |title: &str, members: &mut dyn Iterator<Item = &MemberId>| {
+        let names = names(members);
+        if names.is_empty() {
+            names
+        } else {
+            format!(" {title} {names}")
+        }
     };
+    let outgoing = optional("outgoing", &mut configuration.outgoing.iter());
+    let learners = optional("learners", &mut configuration.learners.iter());
     format!(
-        "of index {index}: voters {}{learners}",
+        "of index {index}: voters {}{outgoing}{learners}",
         names(&mut configuration.voters.iter())
     )
 }

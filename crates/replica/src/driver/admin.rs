@@ -168,8 +168,11 @@ impl Driver {
     /// What became of a transfer, at once or later.
     pub(super) fn admin_outcome(&mut self, outcome: AdminOutcome) {
         match outcome {
-            // The refusal of an input answers that input's caller.
-            AdminOutcome::Initialized | AdminOutcome::Refused(_) => {}
+            // The outcome of an input answers that input's caller.
+            AdminOutcome::Initialized
+            | AdminOutcome::MembershipChanging { .. }
+            | AdminOutcome::MembershipUnchanged { .. }
+            | AdminOutcome::Refused(_) => {}
             AdminOutcome::TransferStarted(_) => self.office.hand_over(true),
             AdminOutcome::TransferDone => self.end_transfer(),
             AdminOutcome::TransferAborted => {
@@ -198,12 +201,10 @@ impl Driver {
     fn transfer_refusal(&self, refusal: AdminRefusal) -> RequestError {
         match refusal {
             AdminRefusal::NotLeader => self.not_controller(),
-            AdminRefusal::NoTarget | AdminRefusal::Busy => {
-                RequestError::Conflict(refusal.to_string())
-            }
             AdminRefusal::AlreadyInitialized | AdminRefusal::NotVoter | AdminRefusal::Invalid => {
                 RequestError::Invalid(refusal.to_string())
             }
+            _ => RequestError::Conflict(refusal.to_string()),
         }
     }
 

@@ -187,7 +187,10 @@ fn an_election_is_waited_for_and_children_are_kept() {
 
 #[test]
 fn a_lost_majority_is_a_lost_quorum_after_a_while() {
-    let scene = Scene::running(3).leaderless().broken(1, "CrashLoopBackOff").gone(2);
+    let scene = Scene::running(3)
+        .leaderless()
+        .broken(1, "CrashLoopBackOff")
+        .gone(2);
     let made = unavailable(scene.clone(), 3).plan();
     assert!(made.at(Stage::NoLeader));
     let made = unavailable(scene, 30).plan();
