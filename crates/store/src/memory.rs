@@ -1,13 +1,13 @@
 //! A store in memory, for the simulator and for tests: the same rules as SQL, and faults on
 //! request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dmq_metadata::{
     Broker, BrokerId, DedupEntry, DedupKey, Image, MetadataIndex, Partition, PartitionId,
-    PartitionKey, Row, Settings, StateHash, Topic, TopicId, row_hash,
+    PartitionKey, Row, Settings, StateHash, Topic, TopicId, TopicName, row_hash,
 };
 
 use crate::{Audit, Batch, Checkpoint, Found, Owner, Position, RowChanges, StateStore, StoreError};
@@ -55,6 +55,8 @@ pub enum CommitFault {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rows {
     topics: BTreeMap<TopicId, Arc<Topic>>,
+    /// The constraint that SQL has on topics: one name, one topic.
+    names: BTreeMap<TopicName, TopicId>,
     partitions: BTreeMap<PartitionKey, Arc<Partition>>,
     brokers: BTreeMap<BrokerId, Arc<Broker>>,
     dedup: BTreeMap<DedupKey, Arc<DedupEntry>>,
@@ -218,17 +220,14 @@ impl StateStore for MemoryStore {
         let (mut contents, claim) = self.claimed()?;
         let position = contents.owned(claim)?;
         batch.check_follows(position.at.index)?;
-        let mut rows = contents.rows.clone();
-        rows.write(&batch.rows);
-        rows.check_names()?;
-        contents.commit(rows, &batch.at)
+        contents.rows.check_names(&batch.rows)?;
+        contents.commit(&batch.at, |rows| rows.write(&batch.rows))
     }
 
     async fn rebuild(&mut self, image: &Image, at: &Checkpoint) -> Result<(), StoreError> {
         let (mut contents, claim) = self.claimed()?;
         contents.owned(claim)?;
-        let rows = Rows::of(image);
-        contents.commit(rows, at)
+        contents.commit(at, |rows| *rows = Rows::of(image))
     }
 
     async fn audit(&mut self) -> Result<Audit, StoreError> {
@@ -271,10 +270,11 @@ impl Contents {
         }
     }
 
-    fn commit(&mut self, rows: Rows, at: &Checkpoint) -> Result<(), StoreError> {
+    /// All of the change with its position, or nothing of it: `write` cannot fail.
+    fn commit(&mut self, at: &Checkpoint, write: impl FnOnce(&mut Rows)) -> Result<(), StoreError> {
         let fault = self.next_commit.take();
         if fault != Some(CommitFault::Lost) {
-            self.rows = rows;
+            write(&mut self.rows);
             if let Some(position) = &mut self.position {
                 position.at = at.clone();
             }
@@ -294,6 +294,10 @@ impl Rows {
                 .topics()
                 .map(|row| (row.id, Arc::clone(row)))
                 .collect(),
+            names: image
+                .topics()
+                .map(|row| (row.name.clone(), row.id))
+                .collect(),
             partitions: image
                 .partitions()
                 .map(|row| (row.key(), Arc::clone(row)))
@@ -309,7 +313,7 @@ impl Rows {
         }
     }
 
-    /// Deletes first, then puts, as SQL does.
+    /// Deletes first, then puts, as SQL does. Costs what changes, not what is there.
     fn write(&mut self, changes: &RowChanges) {
         for topic in &changes.deleted_partitions {
             let range = (*topic, PartitionId(0))..=(*topic, PartitionId(u32::MAX));
@@ -318,32 +322,45 @@ impl Rows {
                 self.partitions.remove(&key);
             }
         }
-        self.topics
-            .retain(|id, _| !changes.deleted_topics.contains(id));
-        self.brokers
-            .retain(|id, _| !changes.deleted_brokers.contains(id));
-        self.dedup
-            .retain(|key, _| !changes.deleted_dedup.contains(key));
-        self.topics.extend(changes.topics.clone());
+        for id in &changes.deleted_topics {
+            self.drop_topic(*id);
+        }
+        for id in &changes.deleted_brokers {
+            self.brokers.remove(id);
+        }
+        for key in &changes.deleted_dedup {
+            self.dedup.remove(key);
+        }
+        for topic in changes.topics.values() {
+            self.drop_topic(topic.id);
+            self.names.insert(topic.name.clone(), topic.id);
+            self.topics.insert(topic.id, Arc::clone(topic));
+        }
         self.partitions.extend(changes.partitions.clone());
         self.brokers.extend(changes.brokers.clone());
         self.dedup.extend(changes.dedup.clone());
     }
 
-    /// The constraint that SQL has on topics: one name, one topic.
-    fn check_names(&self) -> Result<(), StoreError> {
-        let mut names = std::collections::BTreeSet::new();
-        match self
-            .topics
-            .values()
-            .find(|topic| !names.insert(&topic.name))
-        {
-            Some(topic) => Err(StoreError::Poison(format!(
+    fn drop_topic(&mut self, id: TopicId) {
+        if let Some(topic) = self.topics.remove(&id) {
+            self.names.remove(&topic.name);
+        }
+    }
+
+    /// Whether these changes would leave two topics of one name.
+    fn check_names(&self, changes: &RowChanges) -> Result<(), StoreError> {
+        let stays =
+            |id: &TopicId| !changes.deleted_topics.contains(id) && !changes.topics.contains_key(id);
+        let mut written = BTreeSet::new();
+        let twice = changes.topics.values().find(|topic| {
+            !written.insert(&topic.name) || self.names.get(&topic.name).is_some_and(stays)
+        });
+        twice.map_or(Ok(()), |topic| {
+            Err(StoreError::Poison(format!(
                 "two topics named {}",
                 topic.name
-            ))),
-            None => Ok(()),
-        }
+            )))
+        })
     }
 
     fn hash(&self, at: &Checkpoint) -> StateHash {
