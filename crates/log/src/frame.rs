@@ -17,6 +17,7 @@
 //! cannot put bytes into an entry that recovery would take for a header.
 
 use crate::codec::Fields;
+use crate::mutant;
 
 /// Frames begin on multiples of this, in bytes: what disks write without tearing, or a multiple of it.
 pub(crate) const BLOCK: usize = 4096;
@@ -124,7 +125,7 @@ pub(crate) fn seal(buffer: &mut Vec<u8>, seed: u64, sequence: u64, end: ChainEnd
     let header = FrameHeader {
         sequence,
         number: end.number + 1,
-        synced_to: end.number,
+        synced_to: end.number + u64::from(mutant::is("synced-to-one-too-high")),
         body_bytes,
         body_crc: crc32c::crc32c(body),
         previous_crc: end.crc.0,

@@ -24,6 +24,7 @@ mod format_version;
 mod frame;
 mod identity;
 mod log;
+mod mutant;
 mod pin;
 mod plan;
 mod reader;

@@ -9,6 +9,7 @@ use crate::contents::Contents;
 use crate::data_dir::DataDir;
 use crate::disk::Disk;
 use crate::error::{IoFailure, LogError, OpenError};
+use crate::mutant;
 use crate::plan::{Step, plan};
 use crate::reader::LogReader;
 use crate::recovery::{self, Recovered};
@@ -204,7 +205,7 @@ impl<D: Disk> Log<D> {
         let needed = view
             .contents
             .last_within(*sequence)
-            .is_some_and(|last| last > up_to);
+            .is_some_and(|last| last > up_to && !mutant::is("purge-of-needed-entries"));
         (!is_last && !needed).then(|| Arc::clone(oldest))
     }
 

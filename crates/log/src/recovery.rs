@@ -21,6 +21,7 @@ use crate::data_dir::DataDir;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Corruption, IoFailure, OpenError};
 use crate::log::View;
+use crate::mutant;
 use crate::scan::{Scan, Tail, scan};
 use crate::segment::Segment;
 use crate::walk::zero_tail;
@@ -152,6 +153,9 @@ fn recovered(contents: &Contents, report: RecoveryReport) -> Recovered {
 /// A process that was killed between a rename and the sync of the directory left a name that everybody sees
 /// and that is not durable. Nothing may be appended behind such a name.
 fn sync_names<D: Disk>(disk: &D, dir: &Path) -> Result<(), IoFailure> {
+    if mutant::is("names-trusted-at-start") {
+        return Ok(());
+    }
     disk.sync_dir(dir).map_err(IoFailure::on("sync", dir))
 }
 
@@ -160,6 +164,9 @@ fn clear_tail<F: DiskFile>(
     from: u64,
     segment_bytes: u64,
 ) -> Result<u64, IoFailure> {
+    if mutant::is("torn-tail-left") {
+        return Ok(0);
+    }
     let cleared_bytes = zero_tail(newest, from, segment_bytes)?;
     newest
         .file
@@ -170,6 +177,9 @@ fn clear_tail<F: DiskFile>(
 
 fn rewrite_unsynced<F: DiskFile>(newest: &Segment<F>, scan: &Scan<F>) -> Result<(), IoFailure> {
     let (from, to) = (scan.tail.unsynced_offset, scan.tail.offset);
+    if mutant::is("unsynced-frames-trusted") {
+        return Ok(());
+    }
     let mut bytes = vec![0; usize::try_from(to - from).unwrap_or_default()];
     newest
         .file

@@ -11,6 +11,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Corruption, IoFailure, OpenError};
 use crate::frame::{BLOCK, ChainEnd, FrameHeader};
 use crate::identity::IdentityFile;
+use crate::mutant;
 use crate::record::Record;
 use crate::segment::{
     BadSegment, FIRST_FRAME_OFFSET, SEGMENT_SUFFIX, Segment, SegmentHeader, SegmentName,
@@ -304,7 +305,7 @@ fn synced_to<F: DiskFile>(
     let good = frames.iter().map(|(_, header)| header.synced_to).max();
     let synced_to = good.max(behind).unwrap_or(0);
     let first_bad = walk.end.number + 1;
-    if first_bad <= synced_to {
+    if first_bad <= synced_to && !mutant::is("damage-taken-for-torn") {
         let reason = format!(
             "frame {first_bad} is damaged, and a later one says that frames up to {synced_to} \
              were durable"

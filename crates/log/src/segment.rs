@@ -16,6 +16,7 @@ use crate::codec::{Fields, put_sized};
 use crate::format_version::{DATA_DIR_VERSION, is_readable};
 use crate::frame::{BLOCK, BLOCK_BYTES, ChainEnd, HeaderCrc, seeded_crc};
 use crate::identity::{Identity, Incarnation};
+use crate::mutant;
 use crate::record::{self, Record};
 
 /// Extension of a segment.
@@ -167,9 +168,16 @@ pub(crate) struct SegmentHead {
 impl SegmentHead {
     /// The records of the first frame, in their order.
     pub(crate) fn records(&self) -> [Record; 3] {
-        let (index, configuration) = self.configuration.clone();
+        let (index, mut configuration) = self.configuration.clone();
+        if mutant::is("segment-without-configuration") {
+            configuration = Configuration::default();
+        }
+        let mut hard_state = self.hard_state;
+        if mutant::is("segment-without-vote") {
+            hard_state.vote = None;
+        }
         [
-            Record::HardState(self.hard_state),
+            Record::HardState(hard_state),
             Record::StartAt(self.start),
             Record::Configuration(index, configuration),
         ]

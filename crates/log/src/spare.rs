@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{self, Access, Disk, DiskFile, is_no_space};
 use crate::error::{IoFailure, LogError};
+use crate::mutant;
 use crate::segment_writer;
 
 /// Extension of a spare.
@@ -162,7 +163,9 @@ impl<D: Disk> SpareMaker<D> {
                 .map_err(IoFailure::on("rename", path))?,
             None => disk.remove(path).map_err(IoFailure::on("remove", path))?,
         }
-        disk.sync_dir(dir).map_err(IoFailure::on("sync", dir))?;
+        if !mutant::is("spare-name-not-synced") {
+            disk.sync_dir(dir).map_err(IoFailure::on("sync", dir))?;
+        }
         self.pool().ready.extend(spare);
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::IoFailure;
 use crate::frame::{self, ChainEnd, FRAME_HEADER_BYTES};
 use crate::log::SharedView;
+use crate::mutant;
 use crate::plan::{Position, Step};
 use crate::record::{self, Record};
 use crate::scan::Tail;
@@ -137,11 +138,18 @@ impl<D: Disk> Writer<D> {
         debug_assert!(self.offset + self.buffer.len() as u64 <= self.dir.segment_bytes());
         let written = file.write_at(&self.buffer, self.offset);
         written.map_err(IoFailure::on("write", path))?;
-        file.sync().map_err(IoFailure::on("sync", path))?;
+        self.sync_frame(file).map_err(IoFailure::on("sync", path))?;
         self.offset += self.buffer.len() as u64;
         self.end = end;
         self.buffer.truncate(FRAME_HEADER_BYTES);
         Ok(())
+    }
+
+    fn sync_frame(&self, file: &D::File) -> io::Result<()> {
+        match file.sync() {
+            Err(_) if mutant::is("sync-error-retried") => file.sync(),
+            done => done,
+        }
     }
 
     /// Shows readers what has become durable. The plan has checked every change; were one refused all the
@@ -191,10 +199,14 @@ impl<D: Disk> Writer<D> {
         let on = |operation| IoFailure::on(operation, &spare);
         let file = disk.open(&spare, Access::Write).map_err(on("open"))?;
         file.write_at(&front.bytes, 0).map_err(on("write"))?;
-        file.sync().map_err(on("sync"))?;
+        if !mutant::is("segment-not-synced") {
+            file.sync().map_err(on("sync"))?;
+        }
         let path = name.path(&dir);
         disk.rename(&spare, &path).map_err(on("rename"))?;
-        disk.sync_dir(&dir).map_err(IoFailure::on("sync", &dir))?;
+        if !mutant::is("segment-name-not-synced") {
+            disk.sync_dir(&dir).map_err(IoFailure::on("sync", &dir))?;
+        }
         Ok(Segment { path, name, file })
     }
 }

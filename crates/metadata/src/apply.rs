@@ -13,6 +13,7 @@ use crate::changes::{Change, Changes};
 use crate::command::{Command, Envelope};
 use crate::ids::{FeatureLevel, MetadataIndex};
 use crate::image::Image;
+use crate::mutant;
 use crate::outcome::{Outcome, Rejection, RejectionCode};
 use crate::validate;
 
@@ -63,7 +64,11 @@ pub fn apply(
 ) -> Result<Applied, ApplyError> {
     check_known(index, envelope)?;
     advance(image, index)?;
-    image.set_log_time(image.log_time().max(envelope.log_time));
+    let mut log_time = image.log_time().max(envelope.log_time);
+    if mutant::is("log-time-falls") {
+        log_time = envelope.log_time;
+    }
+    image.set_log_time(log_time);
     let (answer, rows) = if image.feature_level() == FeatureLevel::ZERO {
         let (outcome, rows) = execute(image, envelope);
         (

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::BrokerId;
+use crate::mutant;
 use crate::partition::{LeaderRecovery, Partition};
 
 /// The part of a partition that elections and ISR changes set.
@@ -50,7 +51,8 @@ pub(crate) fn elect(
         .iter()
         .copied()
         .filter(|broker| is_active(*broker));
-    let in_sync = active.clone().find(|broker| partition.is_in_sync(*broker));
+    let eligible = |broker| partition.is_in_sync(broker) || mutant::is("leader-out-of-sync");
+    let in_sync = active.clone().find(|broker| eligible(*broker));
     match (in_sync, active.next().filter(|_| unclean)) {
         (Some(leader), _) => Standing {
             leader: Some(leader),

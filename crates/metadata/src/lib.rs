@@ -21,6 +21,7 @@ pub mod hash;
 pub mod ids;
 pub mod image;
 pub mod liveness;
+mod mutant;
 pub mod names;
 pub mod outcome;
 pub mod partition;

@@ -14,6 +14,7 @@ pub use self::reader::Reader;
 use crate::encoding::wire::{self, RecordKind};
 use crate::encoding::{DecodeError, FORMAT};
 use crate::image::Image;
+use crate::mutant;
 use crate::row::{Row, StateHash};
 
 /// Longest record that a reader takes, in bytes. The longest real one, a partition with replicas on thousands of
@@ -71,7 +72,9 @@ pub fn write<E>(image: &Image, mut sink: impl FnMut(&[u8]) -> Result<(), E>) -> 
     let mut piece = Vec::with_capacity(2 * PIECE_SIZE);
     append(&mut piece, RecordKind::Header(header(image)));
     let mut rows = 0;
-    for row in image.rows() {
+    let left_out =
+        |row: &Row<'_>| mutant::is("snapshot-without-answers") && matches!(row, Row::Dedup(_));
+    for row in image.rows().filter(|row| !left_out(row)) {
         append(&mut piece, record(row));
         rows += 1;
         if piece.len() >= PIECE_SIZE {

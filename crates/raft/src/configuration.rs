@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::mutant;
 use crate::{DirectoryId, MemberId, NodeId};
 
 /// A voter set with its learners; *joint* while one voter set replaces another. Counted by (node id,
@@ -144,15 +145,25 @@ impl Configuration {
         let majority = |set: &BTreeSet<MemberId>| {
             set.iter().filter(|member| says(member)).count() > set.len() / 2
         };
-        majority(&self.voters) && (!self.is_joint() || majority(&self.outgoing))
+        let by_one_set = !self.is_joint() || mutant::is("vote-by-new-set-alone");
+        majority(&self.voters) && (by_one_set || majority(&self.outgoing))
     }
 
     /// The highest value that a quorum has reached, if every voter's own is `value_of`: the commit
     /// index from matched indexes, or a confirmed round from answered rounds. The default value
     /// without voters.
     pub fn quorum_value<T: Copy + Ord + Default>(&self, value_of: impl Fn(&MemberId) -> T) -> T {
+        if mutant::is("learner-counts") {
+            return majority_value(
+                &self.voters.union(&self.learners).copied().collect(),
+                &value_of,
+            );
+        }
+        if mutant::is("commit-by-old-set-alone") && self.is_joint() {
+            return majority_value(&self.outgoing, &value_of);
+        }
         let reached = majority_value(&self.voters, &value_of);
-        if self.is_joint() {
+        if self.is_joint() && !mutant::is("commit-by-new-set-alone") {
             reached.min(majority_value(&self.outgoing, &value_of))
         } else {
             reached

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::mutant;
 use crate::{Effects, IoSeq, LogIndex, Persist};
 
 /// Numbers the writes and remembers to which index each would make the log durable.
@@ -68,6 +69,9 @@ impl Durability {
     /// under way do not make them so.
     pub(crate) fn truncated(&mut self, kept: LogIndex) {
         self.index = self.index.min(kept);
+        if mutant::is("late-persisted-counts") {
+            return;
+        }
         for (_, last) in &mut self.pending {
             *last = kept.min(*last);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::leadership::Leadership;
+use crate::mutant;
 use crate::{
     Effects, EntryId, EntryKind, HardState, IoSeq, MemberId, Message, MessageBody, Outgoing, Raft,
     Role, Term,
@@ -40,6 +41,11 @@ impl Poll {
         };
         set.insert(member);
     }
+
+    fn has_granted(&self, member: &MemberId) -> bool {
+        let of_the_node = || self.granted.iter().any(|other| other.node == member.node);
+        self.granted.contains(member) || (mutant::is("vote-of-another-directory") && of_the_node())
+    }
 }
 
 impl Raft {
@@ -65,7 +71,8 @@ impl Raft {
 
     /// Voters campaign unless they are about to stop; learners and uninitialised members never do.
     pub(crate) fn may_campaign(&self) -> bool {
-        !self.stopping && self.configurations.active().1.is_voter(&self.config.id)
+        let votes = self.configurations.active().1.is_voter(&self.config.id);
+        !self.stopping && (votes || mutant::is("learner-campaigns"))
     }
 
     /// Gives up what the member was in this term, and waits for a leader.
@@ -109,7 +116,8 @@ impl Raft {
             last: self.log.last(),
             transfer,
         };
-        self.ask_voters(term, &body, Some(own_vote), fx);
+        let after = (!mutant::is("vote-request-before-persist")).then_some(own_vote);
+        self.ask_voters(term, &body, after, fx);
     }
 
     fn ask_voters(&self, term: Term, body: &MessageBody, after: Option<IoSeq>, fx: &mut Effects) {
@@ -150,7 +158,7 @@ impl Raft {
         granted: bool,
         fx: &mut Effects,
     ) {
-        if message.term > self.hard.term {
+        if message.term > self.hard.term && !mutant::is("pre-vote-term-not-adopted") {
             // Without this a group whose longest log has the lower term never elects anybody.
             self.become_follower(message.term, fx);
         } else if asked == self.hard.term.next()
@@ -171,6 +179,7 @@ impl Raft {
                 ..
             }
         ) && self.hears_from_leader()
+            && !mutant::is("stickiness-off")
     }
 
     fn hears_from_leader(&self) -> bool {
@@ -184,7 +193,7 @@ impl Raft {
             Some(voted) => voted == candidate,
             None => self.leader.is_none(),
         };
-        let granted = free && last >= self.log.last();
+        let granted = free && (last >= self.log.last() || mutant::is("vote-for-older-log"));
         if granted {
             // A pre-vote of the own would only compete with the candidate.
             self.standing = Standing::Follower;
@@ -198,7 +207,7 @@ impl Raft {
                 fx,
             );
         }
-        let after = if granted {
+        let after = if granted && !mutant::is("vote-before-persist") {
             self.durability.promise()
         } else {
             None
@@ -222,9 +231,11 @@ impl Raft {
         };
         let own_counts = own_vote.is_some_and(|io| self.durability.is_done(io));
         let me = self.config.id;
-        let configuration = &self.configurations.active().1;
-        let won =
-            configuration.has_quorum(|m| poll.granted.contains(m) || (*m == me && own_counts));
+        let mut configuration = &self.configurations.active().1;
+        if mutant::is("election-by-committed-configuration") {
+            configuration = &self.configurations.at(self.commit).1;
+        }
+        let won = configuration.has_quorum(|m| poll.has_granted(m) || (*m == me && own_counts));
         let lost = !configuration.has_quorum(|m| !poll.refused.contains(m));
         match (won, own_vote) {
             (true, None) => self.campaign(false, fx),
@@ -291,6 +302,10 @@ impl Raft {
             "a vote is given once and for all"
         );
         self.hard = hard;
+        let others = hard.vote.is_some() && hard.vote != Some(self.config.id);
+        if mutant::is("vote-not-persisted") && others {
+            return;
+        }
         self.durability.write(fx).hard_state = Some(hard);
     }
 

@@ -1,6 +1,7 @@
 //! The follower's side of log replication: what it takes from its leader, and when it may say so.
 
 use crate::election::Standing;
+use crate::mutant;
 use crate::{
     AppendResult, Configuration, Effects, Entry, EntryId, EntryKind, LogIndex, MemberId,
     MessageBody, Raft, Term,
@@ -51,8 +52,18 @@ impl Raft {
         let result = if prev.index < self.commit || self.log.holds(prev) {
             self.take_entries(entries, configurations, fx);
             // Everything committed here is in the log of every later leader (Leader Completeness).
-            let matched = last.index.max(self.commit);
-            self.commit_to(self.commit.max(commit.min(last.index)));
+            if mutant::is("stale-append-truncates") && last.index >= self.commit {
+                self.truncate_from(last.index.next(), fx);
+            }
+            let mut matched = last.index.max(self.commit);
+            if mutant::is("ack-of-last-index") {
+                matched = self.log.last().index;
+            }
+            let mut known = commit.min(last.index);
+            if mutant::is("append-commits-behind-itself") {
+                known = commit.min(self.log.last().index);
+            }
+            self.commit_to(self.commit.max(known));
             AppendResult::Matched(matched)
         } else {
             AppendResult::Conflict {
@@ -61,6 +72,7 @@ impl Raft {
             }
         };
         let after = match result {
+            AppendResult::Matched(_) if mutant::is("ack-before-persist") => None,
             AppendResult::Matched(_) => self.durability.promise(),
             AppendResult::Conflict { .. } => None,
         };
@@ -100,7 +112,11 @@ impl Raft {
         fx: &mut Effects,
     ) {
         let start = self.log.start().index;
-        let held = |entry: &Entry| entry.index <= start || self.log.holds(entry.id());
+        let kept = |entry: &Entry| {
+            mutant::is("conflict-not-truncated") && entry.index <= self.log.last().index
+        };
+        let held =
+            |entry: &Entry| entry.index <= start || self.log.holds(entry.id()) || kept(entry);
         let known = entries
             .iter()
             .position(|entry| !held(entry))
@@ -133,7 +149,7 @@ impl Raft {
         self.log.truncate_from(first);
         self.durability.truncated(first.previous());
         self.durability.write(fx).truncate_from = Some(first);
-        if self.configurations.truncate_from(first) {
+        if !mutant::is("configuration-not-reverted") && self.configurations.truncate_from(first) {
             fx.configuration = Some(self.configurations.active().clone());
         }
     }

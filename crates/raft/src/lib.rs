@@ -19,6 +19,7 @@ mod leadership;
 mod log_view;
 mod membership;
 mod message;
+mod mutant;
 mod progress;
 mod raft;
 mod read_index;

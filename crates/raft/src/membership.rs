@@ -10,6 +10,7 @@
 
 use crate::election::Standing;
 use crate::leadership::Leadership;
+use crate::mutant;
 use crate::progress::{Progress, ProgressState};
 use crate::{
     AdminOutcome, AdminRefusal, Configuration, Effects, EntryKind, LogIndex, MemberId,
@@ -53,24 +54,27 @@ impl Raft {
         }
         // Before that, an unfinished change of an earlier term may be in other logs than this one: two
         // majorities that do not meet (Ongaro's bug of single-server changes).
-        if self.log.term_at(self.commit) != Some(self.hard.term) {
+        let ready = self.log.term_at(self.commit) == Some(self.hard.term);
+        if !ready && !mutant::is("change-before-own-term") {
             return Err(AdminRefusal::NotReady);
         }
         let (index, active) = self.configurations.active();
-        if active.is_joint() || *index > self.commit {
+        let in_progress = active.is_joint() || *index > self.commit;
+        if in_progress && !mutant::is("second-change-at-once") {
             return Err(AdminRefusal::ChangeInProgress);
         }
         let next = wish(active, change)?;
         if next == *active {
             return Ok(None);
         }
-        if *index != expected {
+        if *index != expected && !mutant::is("expectation-ignored") {
             return Err(AdminRefusal::StaleExpectation { actual: *index });
         }
         next.validate().map_err(|_| AdminRefusal::Invalid)?;
         for voter in next.voters.difference(&active.voters) {
             let behind = self.behind(lead, voter);
-            if behind > self.config.caught_up_entries_max {
+            let lags = behind > self.config.caught_up_entries_max;
+            if lags && !mutant::is("lagging-learner-promoted") {
                 let member = *voter;
                 return Err(AdminRefusal::NotCaughtUp { member, behind });
             }
@@ -142,14 +146,15 @@ impl Raft {
         if !leads || *index > self.commit {
             return;
         }
-        if active.is_joint() {
+        if active.is_joint() && !mutant::is("joint-not-left") {
             // One's own term's entry must be committed; a joint configuration of an earlier term is
             // committed through it, but one that a snapshot brought was committed before.
             if self.log.term_at(self.commit) == Some(self.hard.term) {
                 let last = active.final_one();
                 self.append_configuration(last, fx);
             }
-        } else if !active.voters.contains(&self.config.id) {
+        } else if !active.voters.contains(&self.config.id) && !mutant::is("removed-leader-goes-on")
+        {
             self.leave_office(fx);
         }
     }

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use crate::mutant;
 use crate::{Config, EntryId, LogIndex};
 
 /// One peer, as its leader knows it within one term.
@@ -90,7 +91,7 @@ impl Progress {
 
     /// Whether an answer to this append still says something.
     pub(crate) fn accepts(&self, seq: u64) -> bool {
-        (self.valid_from_seq..=self.last_seq).contains(&seq)
+        (self.valid_from_seq..=self.last_seq).contains(&seq) || mutant::is("stale-ack-taken")
     }
 
     /// How many of the entries up to `commit` the peer is not known to have; the maximum while a snapshot is
@@ -140,6 +141,9 @@ impl Progress {
     pub(crate) fn probe(&mut self, next: LogIndex, paused: bool) {
         self.state = ProgressState::Probe { paused };
         self.next = next.max(self.matched.next());
+        if mutant::is("next-below-matched") {
+            self.next = next;
+        }
         self.forget_inflight();
     }
 

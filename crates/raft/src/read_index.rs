@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::election::Standing;
 use crate::leadership::Leadership;
+use crate::mutant;
 use crate::{Effects, LogIndex, MemberId, MessageBody, Raft, ReadOutcome, Refusal};
 
 /// The reads that a leader has not confirmed yet, and its rounds of heartbeats.
@@ -47,7 +48,7 @@ impl LeaderReads {
         let on_the_way = self.confirmed < self.round;
         self.pending.push_back(PendingRead {
             asker,
-            round: self.round + 1,
+            round: self.round + u64::from(!mutant::is("read-of-earlier-round")),
             index,
         });
         !on_the_way
@@ -55,7 +56,8 @@ impl LeaderReads {
 
     fn next_decided(&mut self) -> Option<(Asker, LogIndex)> {
         let read = self.pending.front()?;
-        let index = read.index.filter(|_| read.round <= self.confirmed)?;
+        let led = read.round <= self.confirmed || mutant::is("read-without-round");
+        let index = read.index.filter(|_| led)?;
         self.pending.pop_front().map(|read| (read.asker, index))
     }
 
@@ -123,7 +125,8 @@ impl Raft {
     }
 
     fn lead_read(&mut self, asker: Asker, fx: &mut Effects) {
-        let known = self.log.term_at(self.commit) == Some(self.hard.term);
+        let known = self.log.term_at(self.commit) == Some(self.hard.term)
+            || mutant::is("read-before-own-term");
         let index = known.then_some(self.commit);
         if let Standing::Leader(lead) = &mut self.standing
             && lead.reads.queue(asker, index)
@@ -284,6 +287,7 @@ impl Raft {
                 leader: self.leader.map(|leader| leader.node),
             });
         }
-        self.transfer.is_some().then_some(Refusal::Transferring)
+        let hands_over = self.transfer.is_some() && !mutant::is("transfer-takes-proposals");
+        hands_over.then_some(Refusal::Transferring)
     }
 }

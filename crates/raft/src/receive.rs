@@ -2,6 +2,7 @@
 
 use crate::election::Standing;
 use crate::follower::Append;
+use crate::mutant;
 use crate::{AppendResult, Effects, LogIndex, Message, MessageBody, Raft};
 
 impl Raft {
@@ -17,7 +18,9 @@ impl Raft {
                 self.on_pre_vote_reply(&message, asked, granted, fx);
             }
             MessageBody::Stopping => self.note_stopping(message.from, true),
-            _ if message.term < self.hard.term => self.answer_stale(&message, fx),
+            _ if message.term < self.hard.term && !mutant::is("older-term-taken") => {
+                self.answer_stale(&message, fx);
+            }
             ref body if message.term > self.hard.term && self.sticks_to_leader(body) => {}
             _ => {
                 if message.term > self.hard.term {

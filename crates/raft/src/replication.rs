@@ -6,6 +6,7 @@ use crate::configurations::Configurations;
 use crate::election::Standing;
 use crate::leadership::Leadership;
 use crate::log_view::LogView;
+use crate::mutant;
 use crate::progress::{Progress, ProgressState};
 use crate::{
     AppendResult, Config, ENTRY_OVERHEAD_BYTES, Effects, Entry, EntryId, EntryKind, LogIndex,
@@ -49,7 +50,7 @@ impl Raft {
             .sum();
         let uncommitted = self.log.bytes_between(self.commit, self.log.last().index);
         let full = uncommitted + batch as u64 > self.config.uncommitted_bytes_max;
-        full.then_some(Refusal::Overloaded)
+        (full && !mutant::is("admission-off")).then_some(Refusal::Overloaded)
     }
 
     /// Appends entries of the own term. They count for this member once they are durable.
@@ -155,10 +156,14 @@ impl Raft {
         let Standing::Leader(lead) = &self.standing else {
             return;
         };
-        let (me, own) = (self.config.id, self.durability.index());
+        let (me, mut own) = (self.config.id, self.durability.index());
+        if mutant::is("leader-counts-unpersisted") {
+            own = self.log.last().index;
+        }
         let configuration = &self.configurations.active().1;
         let decided = configuration.quorum_value(|m| if *m == me { own } else { lead.matched(m) });
-        if decided > self.commit && self.log.term_at(decided) == Some(self.hard.term) {
+        let of_term = self.log.term_at(decided) == Some(self.hard.term);
+        if decided > self.commit && (of_term || mutant::is("commit-of-older-term")) {
             self.commit_to(decided);
             self.answer_reads(fx);
         }
@@ -260,7 +265,10 @@ impl Source<'_> {
         round: u64,
         fx: &mut Effects,
     ) {
-        let commit = self.commit.min(progress.matched);
+        let mut commit = self.commit.min(progress.matched);
+        if mutant::is("heartbeat-commits-unmatched") {
+            commit = self.commit;
+        }
         progress.commit_sent = progress.commit_sent.max(commit);
         let message = self.message(peer, MessageBody::Heartbeat { round, commit });
         fx.send.push(Outgoing {

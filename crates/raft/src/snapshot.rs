@@ -3,6 +3,7 @@
 use crate::configurations::{Configurations, Placed};
 use crate::election::Standing;
 use crate::log_view::LogView;
+use crate::mutant;
 use crate::progress::ProgressState;
 use crate::{Effects, EntryId, InstallSnapshot, LogIndex, MemberId, MessageBody, Raft, StartPoint};
 
@@ -21,7 +22,7 @@ impl Raft {
             return;
         }
         self.follow(from, fx);
-        if last.index > self.commit {
+        if last.index > self.commit || mutant::is("snapshot-below-commit") {
             if self.log.holds(last) {
                 // The log has all that the snapshot says; being in one, it is committed.
                 self.commit_to(last.index);
@@ -36,14 +37,18 @@ impl Raft {
             seq,
             matched: self.commit,
         };
-        self.send(from, body, self.durability.promise(), fx);
+        let promise = self.durability.promise();
+        let after = promise.filter(|_| !mutant::is("snapshot-acked-before-persist"));
+        self.send(from, body, after, fx);
     }
 
     /// Replaces log and membership by the snapshot's start point.
     fn install(&mut self, last: EntryId, configuration: Placed, fx: &mut Effects) {
         self.durability.truncated(self.commit);
         self.log = LogView::new(last);
-        self.configurations = Configurations::new(configuration.clone());
+        if !mutant::is("snapshot-keeps-configuration") {
+            self.configurations = Configurations::new(configuration.clone());
+        }
         self.snapshot = Some(last);
         self.commit_to(last.index);
         self.handed = last.index;
@@ -130,7 +135,9 @@ impl Raft {
         let covered = self.snapshot.map_or(LogIndex(0), |snapshot| snapshot.index);
         let here = covered.min(self.applied).min(self.durability.index());
         let needed = match &self.standing {
-            Standing::Leader(lead) => lead.lowest_snapshot(),
+            Standing::Leader(lead) if !mutant::is("purge-during-transfer") => {
+                lead.lowest_snapshot()
+            }
             _ => None,
         };
         needed

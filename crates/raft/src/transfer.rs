@@ -2,6 +2,7 @@
 //! then told to campaign at once.
 
 use crate::election::Standing;
+use crate::mutant;
 use crate::{AdminOutcome, AdminRefusal, Effects, MemberId, MessageBody, NodeId, Raft, Term};
 
 /// A transfer, from its start until somebody leads a later term or the time is up.
@@ -52,7 +53,8 @@ impl Raft {
     /// Tells the target to campaign once it has the whole log.
     pub(crate) fn continue_transfer(&mut self, fx: &mut Effects) {
         if let (Standing::Leader(lead), Some(transfer)) = (&self.standing, self.transfer)
-            && lead.matched(&transfer.target) == self.log.last().index
+            && (lead.matched(&transfer.target) == self.log.last().index
+                || mutant::is("transfer-to-lagging-voter"))
         {
             self.send(transfer.target, MessageBody::TimeoutNow, None, fx);
         }

@@ -21,6 +21,7 @@ mod fill;
 mod log_writer;
 mod member;
 mod messages;
+mod mutant;
 mod settings;
 mod snapshot;
 mod status;

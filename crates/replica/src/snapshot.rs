@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use dmq_log::{Disk, Identity, SnapshotError, SnapshotMeta, SnapshotReader, SnapshotStore};
 use dmq_metadata::{Image, snapshot};
-use dmq_raft::EntryId;
+use dmq_raft::{Configuration, EntryId, LogIndex};
 
+use crate::mutant;
 use crate::{HeldImage, View};
 
 /// How many snapshot files are kept: the newest, and the one before it in case the newest is damaged.
@@ -48,7 +49,7 @@ pub fn write_snapshot<D: Disk>(
     let image = &held.image;
     let meta = SnapshotMeta {
         last: held.last,
-        configuration: (held.configuration.0, held.configuration.1.as_ref().clone()),
+        configuration: configuration_of(held),
         cluster_id: identity.cluster_id.clone(),
         incarnation: identity.incarnation,
         feature_level: image.feature_level().0,
@@ -59,6 +60,13 @@ pub fn write_snapshot<D: Disk>(
     let info = writer.finish(counts(image))?;
     store.retain(SNAPSHOTS_KEPT)?;
     Ok(info.file_bytes)
+}
+
+fn configuration_of(held: &HeldImage) -> (LogIndex, Configuration) {
+    if mutant::is("snapshot-without-configuration") {
+        return (LogIndex(0), Configuration::default());
+    }
+    (held.configuration.0, held.configuration.1.as_ref().clone())
 }
 
 fn counts(image: &Image) -> BTreeMap<String, u64> {

@@ -17,6 +17,7 @@ pub mod conformance;
 mod error;
 pub mod local_postgres;
 pub mod memory;
+mod mutant;
 mod open;
 pub mod postgres;
 mod prepare;

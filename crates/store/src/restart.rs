@@ -8,6 +8,7 @@ use std::fmt;
 
 use dmq_metadata::{MetadataIndex, Term};
 
+use crate::mutant;
 use crate::{Found, Owner, Position};
 
 /// What this member has beside its database.
@@ -166,7 +167,7 @@ pub fn decide(found: &Found, me: &Owner, log: &LogView<'_>) -> Decision {
 
 /// The cluster is compared first: node ids mean nothing across clusters.
 fn foreign_owner(found: &Owner, me: &Owner) -> Option<Refusal> {
-    if found.cluster_id != me.cluster_id {
+    if found.cluster_id != me.cluster_id && !mutant::is("database-of-another-cluster") {
         let (found, ours) = (found.cluster_id.to_string(), me.cluster_id.to_string());
         return Some(Refusal::OtherCluster { found, ours });
     }
@@ -200,7 +201,7 @@ fn earlier_life(found: &Owner, me: &Owner) -> Option<WipeReason> {
 /// The term is compared wherever the log still knows it, even where changes are missing.
 fn compare_with_log(position: &Position, log: &LogView<'_>) -> Decision {
     let (index, found) = (position.at.index, position.at.term);
-    if index > log.last {
+    if index > log.last && !mutant::is("log-loss-unnoticed") {
         return Decision::Stop(StopReason::BeyondLog {
             found: index,
             last: log.last,

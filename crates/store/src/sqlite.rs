@@ -17,6 +17,7 @@ use sqlx::{Connection, SqliteConnection};
 use self::error::classify;
 use self::file::DatabaseFile;
 use self::write::Writer;
+use crate::mutant;
 use crate::rebuild::chunks;
 use crate::schema::{migrate, migrator};
 use crate::{Audit, Batch, Checkpoint, Found, Owner, Position, StateStore, StoreError};
@@ -112,7 +113,8 @@ impl SqliteStore {
         me: &Owner,
         found: &Position,
     ) -> Result<(), StoreError> {
-        let epoch = found.owner_epoch.max(self.epoch_seen) + 1;
+        let highest = found.owner_epoch.max(self.epoch_seen);
+        let epoch = highest + u64::from(!mutant::is("owner-epoch-not-raised"));
         let writer = Writer { owner: me, epoch };
         let claimed = if found.at.index == MetadataIndex(0) {
             write::claim_empty(&mut connection, &writer).await
@@ -265,6 +267,9 @@ impl Session {
             owner: &self.owner,
             epoch: self.epoch,
         };
+        if mutant::is("position-outside-transaction") {
+            write::write_rows(&mut self.connection, &batch.rows).await?;
+        }
         write::begin_batch(&mut self.connection, batch, &writer).await
     }
 

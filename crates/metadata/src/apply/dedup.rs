@@ -8,6 +8,7 @@ use crate::command::Envelope;
 use crate::dedup::{DEDUP_ENTRIES_MAX, DedupEntry, DedupKey, Idempotency};
 use crate::ids::MetadataIndex;
 use crate::image::Image;
+use crate::mutant;
 use crate::outcome::{Outcome, Rejection, RejectionCode};
 
 /// Most expired rows that one entry removes: bounds its work, yet more leave than one entry adds.
@@ -44,7 +45,9 @@ pub(super) fn answer_once(image: &mut Image, envelope: &Envelope) -> (Answer, Ve
     }
     let (outcome, rows) = execute(image, envelope);
     changes.extend(rows);
-    changes.push(remember(image, key, idempotency, &outcome));
+    if outcome.is_ok() || !mutant::is("rejection-not-remembered") {
+        changes.push(remember(image, key, idempotency, &outcome));
+    }
     (
         Answer {
             outcome,
@@ -72,11 +75,16 @@ fn forget_expired(image: &mut Image) -> Vec<Change> {
 fn remembered(image: &Image, key: &DedupKey, idempotency: &Idempotency) -> Option<Answer> {
     let now = image.log_time();
     match image.dedup(key).filter(|entry| !entry.is_expired(now)) {
-        Some(entry) if entry.fingerprint == idempotency.fingerprint => Some(Answer {
+        Some(entry)
+            if entry.fingerprint != idempotency.fingerprint
+                && !mutant::is("answer-of-another-request") =>
+        {
+            Some(refusal(key_reused(entry)))
+        }
+        Some(entry) => Some(Answer {
             outcome: entry.outcome.clone(),
             answered_at: Some(entry.index),
         }),
-        Some(entry) => Some(refusal(key_reused(entry))),
         // Not full if any row had expired: one was cleared away just now.
         None if image.counts().dedup_entries >= DEDUP_ENTRIES_MAX => Some(refusal(table_full(key))),
         None => None,

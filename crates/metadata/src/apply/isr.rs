@@ -8,6 +8,7 @@ use crate::command::{IsrMember, UpdatePartition};
 use crate::election::{Standing, revise};
 use crate::ids::BrokerId;
 use crate::image::Image;
+use crate::mutant;
 use crate::outcome::{Rejection, RejectionCode, Reply};
 use crate::partition::{LeaderRecovery, Partition};
 
@@ -82,7 +83,7 @@ fn check_epochs(partition: &Partition, update: &UpdatePartition) -> Result<(), R
         let rule = format!("only the partition's leader may change its ISR, and that is {leader}");
         return Err(invalid("brokerId", update.broker_id, &rule));
     }
-    if update.partition_epoch < partition.partition_epoch {
+    if update.partition_epoch < partition.partition_epoch && !mutant::is("stale-epoch-taken") {
         let rule = format!(
             "the partition epoch in force is {}",
             partition.partition_epoch

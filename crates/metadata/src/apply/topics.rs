@@ -7,6 +7,7 @@ use crate::changes::Change;
 use crate::command::{CreateTopic, DeleteTopic, TopicLayout};
 use crate::ids::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionId};
 use crate::image::Image;
+use crate::mutant;
 use crate::outcome::{Rejection, RejectionCode, Reply};
 use crate::partition::{LeaderRecovery, Partition};
 use crate::placement::{self, Candidate};
@@ -83,7 +84,10 @@ fn lay_out(context: &Context<'_>, layout: &TopicLayout) -> Result<Vec<Vec<Broker
             replication_factor,
         } => {
             let candidates: Vec<Candidate> = context.image.brokers().map(candidate).collect();
-            let seed = context.envelope.seed;
+            let mut seed = context.envelope.seed;
+            if mutant::is("apply-not-deterministic") {
+                seed ^= std::ptr::from_ref(context.image).addr() as u64;
+            }
             placement::place(seed, &candidates, *partitions, *replication_factor)
         }
     }

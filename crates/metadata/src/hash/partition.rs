@@ -5,6 +5,7 @@ use bytes::BufMut;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use crate::ids::BrokerId;
+use crate::mutant;
 use crate::partition::{LeaderRecovery, Partition};
 
 /// Length of what [`write`] writes, in bytes.
@@ -45,10 +46,11 @@ fn numbers(row: &Partition) -> [(u32, u32); 4] {
         LeaderRecovery::Recovered => 0,
         LeaderRecovery::Recovering => 1,
     };
+    let epoch = row.partition_epoch.0 * u32::from(!mutant::is("hash-misses-field"));
     [
         (2, row.partition_id.0),
         (6, row.leader_epoch.0),
-        (7, row.partition_epoch.0),
+        (7, epoch),
         (8, recovery),
     ]
 }

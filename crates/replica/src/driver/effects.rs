@@ -8,6 +8,7 @@ use dmq_raft::{
 
 use super::Driver;
 use super::pipeline::Next;
+use crate::mutant;
 use crate::{CommittedEntries, DriverOutput};
 
 impl Driver {
@@ -63,7 +64,9 @@ impl Driver {
         if persist.start.is_some() {
             self.cache.clear();
         }
-        if let Some(from) = persist.truncate_from {
+        if let Some(from) = persist.truncate_from
+            && !mutant::is("cache-keeps-truncated")
+        {
             self.cache.truncate_from(from);
         }
         self.cache.append(&persist.entries);
@@ -92,7 +95,9 @@ impl Driver {
             _ => DriverOutput::Send(message),
         };
         match after {
-            Some(io) if io > self.persisted => self.outbox.hold(io, output),
+            Some(io) if io > self.persisted && !mutant::is("promise-sent-at-once") => {
+                self.outbox.hold(io, output);
+            }
             _ => self.out.push(output),
         }
     }
@@ -143,7 +148,8 @@ impl Driver {
     pub(super) fn note_durable(&mut self) {
         let durable = self.raft.durable();
         self.cache.evict(durable);
-        if durable != self.durable {
+        let is_news = durable > self.durable || !mutant::is("truncation-not-told");
+        if durable != self.durable && is_news {
             self.durable = durable;
             self.out.push(DriverOutput::Durable(durable));
         }

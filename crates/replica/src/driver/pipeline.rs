@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 
 use dmq_raft::{EntryId, IoSeq, LogIndex};
 
+use crate::mutant;
+
 /// Most entries handed to the applier before it has answered; more stay here as a range, which costs
 /// nothing and grows into larger batches.
 const IN_FLIGHT_MAX: u64 = 4_096;
@@ -71,7 +73,9 @@ impl Pipeline {
     /// The next thing that may go to the applier, if any.
     pub(super) fn next(&mut self, persisted: IoSeq) -> Option<Next> {
         match self.steps.pop_front()? {
-            Step::Install { last, after } if after <= persisted => {
+            Step::Install { last, after }
+                if after <= persisted || mutant::is("install-before-persisted") =>
+            {
                 self.sent = last.index;
                 Some(Next::Install(last))
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dmq_raft::LogIndex;
 
+use crate::mutant;
 use crate::{ReadRequest, RequestError, Ticket};
 
 /// One confirmation by the controller, for all reads that arrived in one turn.
@@ -113,7 +114,8 @@ impl Reads {
     /// The next read that the image can serve.
     pub(super) fn pop_ready(&mut self, applied: LogIndex) -> Option<(LogIndex, Ticket)> {
         let first = self.by_index.first_entry()?;
-        (first.key().0 <= applied).then(|| first.remove_entry().0)
+        let is_ready = first.key().0 <= applied || mutant::is("read-before-applied");
+        is_ready.then(|| first.remove_entry().0)
     }
 
     /// Reads whose time is over.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dmq_raft::{EntryId, LogIndex, Term};
 
+use crate::mutant;
 use crate::{Ack, AppliedEntry, CommittedWrite, Ticket};
 
 /// A write whose entry is in the log.
@@ -91,7 +92,8 @@ impl Waiters {
                 return;
             }
             let waiting = first.remove();
-            let own = EntryId::new(term, index) == entry.id;
+            let own = EntryId::new(term, index) == entry.id
+                || (mutant::is("waiter-by-index-alone") && index == entry.id.index);
             let decision = match entry.outcome.take() {
                 Some(outcome) if own => Decision::Applied(CommittedWrite {
                     id: entry.id,
@@ -178,7 +180,8 @@ impl AwaitingProjection {
         now: u64,
     ) -> Option<(Ticket, CommittedWrite)> {
         let (_, write, deadline) = self.queue.front()?;
-        if write.id.index > projected && now < *deadline {
+        let waits = write.id.index > projected && now < *deadline;
+        if waits && !mutant::is("answer-before-projected") {
             return None;
         }
         self.queue

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use dmq_raft::LogIndex;
 
+use crate::mutant;
 use crate::{
     ChangeSet, FeedInput, FeedStart, ProjectionHealth, ProjectionReport, StoreResult, View,
 };
@@ -109,7 +110,9 @@ impl ProjectorFeed {
         }
         match &self.state {
             State::Following => self.next_batch().map(FeedWork::Apply),
-            State::Copying(view) if view.last.index <= self.durable => {
+            State::Copying(view)
+                if view.last.index <= self.durable || mutant::is("copy-past-durable") =>
+            {
                 self.in_flight = Some(view.last.index);
                 Some(FeedWork::Rebuild(View::clone(view)))
             }
@@ -227,7 +230,7 @@ impl ProjectorFeed {
             .queue
             .front()
             .map_or(self.view.last.index.next(), |set| set.id.index);
-        self.position.next() < next
+        self.position.next() < next && !mutant::is("projection-gap-ignored")
     }
 
     /// A batch of what is durable. The sets stay here until the store has them.
@@ -238,7 +241,8 @@ impl ProjectorFeed {
             .queue
             .iter()
             .take_while(|set| {
-                let fits = rows < BATCH_ROWS && set.id.index <= durable;
+                let is_durable = set.id.index <= durable || mutant::is("projection-past-durable");
+                let fits = rows < BATCH_ROWS && is_durable;
                 rows += set.changes.rows.len();
                 fits
             })
