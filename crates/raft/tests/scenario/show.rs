@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use dmq_raft::{
-    AppendResult, Configuration, Effects, Entry, EntryId, EntryKind, IoSeq, LogIndex, MemberId,
-    Message, MessageBody, Persist, Proposed, Refusal, Status,
+    AdminOutcome, AdminRefusal, AppendResult, Configuration, Effects, Entry, EntryId, EntryKind,
+    IoSeq, LogIndex, MemberId, Message, MessageBody, Persist, Proposed, Refusal, Status,
 };
 
 /// `n3`; after a wipe `n3'`, under the next directory.
@@ -192,9 +192,28 @@ pub(crate) fn news(effects: &Effects) -> Vec<String> {
         });
     }
     if let Some(outcome) = effects.admin {
-        lines.push(format!("{outcome:?}"));
+        lines.push(admin(outcome));
     }
     lines
+}
+
+fn admin(outcome: AdminOutcome) -> String {
+    match outcome {
+        AdminOutcome::MembershipChanging { index } => format!("changes membership by {index}"),
+        AdminOutcome::MembershipUnchanged { index } => format!("has that membership by {index}"),
+        AdminOutcome::Refused(AdminRefusal::NotCaughtUp { member, behind }) => {
+            let behind = if behind == u64::MAX {
+                "all".to_owned()
+            } else {
+                behind.to_string()
+            };
+            format!("Refused(NotCaughtUp {} behind={behind})", name(member))
+        }
+        AdminOutcome::Refused(AdminRefusal::StaleExpectation { actual }) => {
+            format!("Refused(StaleExpectation actual={actual})")
+        }
+        _ => format!("{outcome:?}"),
+    }
 }
 
 pub(crate) fn placed(index: LogIndex, configuration: &Configuration) -> String {
