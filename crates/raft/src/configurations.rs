@@ -34,6 +34,18 @@ impl Configurations {
             .unwrap_or(&self.base)
     }
 
+    /// Those of which one is the last that is committed: the one in force at the known commit index, and every
+    /// later one, since more may be committed than is known here.
+    pub(crate) fn perhaps_committed(
+        &self,
+        commit: LogIndex,
+    ) -> impl Iterator<Item = &Configuration> {
+        let first = self.at(commit).0;
+        let all = std::iter::once(&self.base).chain(&self.later);
+        all.filter(move |(at, _)| *at >= first)
+            .map(|(_, configuration)| configuration)
+    }
+
     pub(crate) fn append(&mut self, index: LogIndex, configuration: Configuration) {
         assert!(
             index > self.active().0,

@@ -69,9 +69,13 @@ impl Raft {
         }
     }
 
-    /// Voters campaign unless they are about to stop; learners and uninitialised members never do.
+    /// Voters campaign unless they are about to stop; learners and uninitialised members never do. Who is no
+    /// voter of the configuration in force still campaigns, though its own vote does not count, as long as
+    /// one in which it votes may be the last that is committed: it may be the only one whose log is long
+    /// enough (dissertation 4.2.2).
     pub(crate) fn may_campaign(&self) -> bool {
-        let votes = self.configurations.active().1.is_voter(&self.config.id);
+        let mut perhaps = self.configurations.perhaps_committed(self.commit);
+        let votes = perhaps.any(|configuration| configuration.is_voter(&self.config.id));
         !self.stopping && (votes || mutant::is("learner-campaigns"))
     }
 
