@@ -1,6 +1,7 @@
 //! What tests share: real processes under a harness, checkers of what they did, the simulator and the walkers. Never a
 //! normal dependency of a shipped crate.
 
+pub mod chaos;
 pub mod checkers;
 pub mod harness;
 pub mod image;

@@ -6,7 +6,7 @@
 
 mod action;
 mod coverage;
-mod dice;
+pub(crate) mod dice;
 mod disk;
 mod ghost;
 mod liveness;
