@@ -1,7 +1,8 @@
-//! `lint`: format, clippy, layers, tidiness and drift. Reports everything it finds and never writes.
+//! `lint`: format, clippy, layers, tidiness, the table of rules and drift. Reports everything it finds and never writes.
 
 pub(crate) mod drift;
 mod layers;
+mod rules;
 mod tidy;
 
 use anyhow::bail;
@@ -51,9 +52,10 @@ enum Verdict {
 
 type Check = (&'static str, fn() -> anyhow::Result<Verdict>);
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     ("layers", layers::check),
     ("tidy", tidy::check),
+    ("rules", rules::check),
     ("fmt", format),
     ("clippy", clippy),
     ("drift", drift::check),
