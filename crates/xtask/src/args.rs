@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, charts, check, ci, cluster, crds, fix, image, replay, suite};
+use crate::{bench, chaos, charts, check, ci, cluster, crds, fix, image, replay, suite};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ enum Command {
     Sim(replay::Options),
     /// The random walker of the consensus core, or the replay of one of its seeds.
     Walker(replay::Options),
+    /// Real nodes under faults, with clients whose histories are checked.
+    Chaos(chaos::Options),
     /// A real Kubernetes on this machine, with our images on its nodes.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -69,6 +71,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Charts { write } => charts::charts(write),
         Command::Sim(options) => replay::run("sim", &options),
         Command::Walker(options) => replay::run("walker", &options),
+        Command::Chaos(options) => chaos::chaos(&options),
         Command::Cluster(command) => cluster::run(command),
         Command::Images => image::list(),
         Command::Bench(command) => bench::run(command),

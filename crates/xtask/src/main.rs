@@ -8,6 +8,7 @@
 mod apt;
 mod args;
 mod bench;
+mod chaos;
 mod charts;
 mod check;
 mod ci;

@@ -4,6 +4,24 @@ use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::PostgresServer;
+
+impl PostgresServer {
+    /// The server and its sessions stand still; connections stay open and get no answer.
+    pub fn pause(&self) {
+        if let Some(running) = &self.running {
+            running.signal_all(Signal::STOP);
+        }
+    }
+
+    /// They go on.
+    pub fn resume(&self) {
+        if let Some(running) = &self.running {
+            running.signal_all(Signal::CONT);
+        }
+    }
+}
+
 /// The server's process, and the one that watches ours. Dropped, both end.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -18,6 +36,15 @@ impl Running {
         self.end_watchdog();
         if matches!(self.server.try_wait(), Ok(None)) {
             send(self.server.id(), signal);
+        }
+    }
+
+    /// The server first: one that stands still starts no further session.
+    fn signal_all(&self, signal: Signal) {
+        let server = self.server.id();
+        send(server, signal);
+        for child in children_of(server) {
+            send(child, signal);
         }
     }
 
@@ -37,8 +64,11 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// SIGQUIT is PostgreSQL's immediate shutdown.
+    /// SIGQUIT is PostgreSQL's immediate shutdown. One that stands still would not hear it.
     fn drop(&mut self) {
+        if matches!(self.server.try_wait(), Ok(None)) {
+            self.signal_all(Signal::CONT);
+        }
         self.signal(Signal::QUIT);
         drop(self.server.wait());
     }

@@ -15,7 +15,7 @@ mod wait;
 mod workload;
 
 pub use links::Links;
-pub use node::{Node, server_binary};
+pub use node::{Node, Place, server_binary};
 pub use ports::{free_port, free_ports_in_a_row};
 pub use postgres::Postgres;
 pub use process::Process;

@@ -30,15 +30,29 @@ pub fn server_binary() -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
+/// Where a node runs, if not plainly on this machine.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its address, for peers and clients.
+    pub host: String,
+    /// Words before the program that bring it there; the process id stays the same.
+    pub entry: Vec<String>,
+    /// What its data directory lies in.
+    pub volume: PathBuf,
+}
+
 /// One node and how it is started.
 #[derive(Debug)]
 pub struct Node {
     /// Node id.
     pub id: u32,
+    /// Its address.
+    pub host: String,
     /// REST port.
     pub rest_port: u16,
     /// gRPC port.
     pub peer_port: u16,
+    entry: Vec<String>,
     arguments: Vec<String>,
     log: PathBuf,
     process: Option<Process>,
@@ -57,8 +71,10 @@ impl Node {
         let log = folder.join(format!("node-{id}.log"));
         Self {
             id,
+            host: "127.0.0.1".to_owned(),
             rest_port,
             peer_port,
+            entry: Vec::new(),
             arguments,
             log,
             process: None,
@@ -66,14 +82,39 @@ impl Node {
         }
     }
 
+    /// The same node at another place.
+    pub(super) fn placed(mut self, place: Option<&Place>) -> Self {
+        if let Some(place) = place {
+            self.host.clone_from(&place.host);
+            self.entry.clone_from(&place.entry);
+        }
+        self
+    }
+
     /// Starts the process; it need not be ready, or even stay.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "node {} runs already", self.id);
-        let mut command = Command::new(server_binary()?);
+        let mut command = self.program()?;
         command.arg("serve").args(&self.arguments);
         self.process = Some(Process::start(&mut command, self.log.clone())?);
         self.paused = false;
         Ok(())
+    }
+
+    /// Our program where the node runs, still without arguments.
+    pub fn program(&self) -> anyhow::Result<Command> {
+        let binary = server_binary()?;
+        let Some((enter, words)) = self.entry.split_first() else {
+            return Ok(Command::new(binary));
+        };
+        let mut command = Command::new(enter);
+        command.args(words).arg(binary);
+        Ok(command)
+    }
+
+    /// The process id of a node that runs.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        Ok(self.running()?.id())
     }
 
     /// Changes what the next start is given.
@@ -150,7 +191,7 @@ impl Node {
 
     /// A client of this node.
     pub fn rest(&self) -> anyhow::Result<Rest> {
-        Rest::new(self.rest_port)
+        Rest::at(&self.host, self.rest_port)
     }
 
     /// Everything that all lives of the node have written.

@@ -36,6 +36,16 @@ impl Postgres {
         Ok(self.server.kill().await?)
     }
 
+    /// The server and its sessions stand still, until they are resumed.
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// They go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+
     /// An orderly, fast stop.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         Ok(self.server.stop().await?)

@@ -6,10 +6,14 @@ use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
 use super::links::Links;
-use super::node::Node;
+use super::node::{Node, Place};
 use super::ports::free_port;
 use super::wait::wait_until;
 use super::{Answer, Rest};
+
+/// Ports of nodes that have an address of their own.
+const PLACED_PEER_PORT: u16 = 9093;
+const PLACED_REST_PORT: u16 = 8080;
 
 /// What a quorum is like.
 #[derive(Debug, Clone)]
@@ -22,6 +26,8 @@ pub struct QuorumOptions {
     pub stores: Vec<String>,
     /// Peers reach each other over [`Links`] that can be cut.
     pub links: bool,
+    /// One place per node, each with an address of its own; empty for this machine's loopback interface.
+    pub places: Vec<Place>,
 }
 
 impl Default for QuorumOptions {
@@ -31,6 +37,7 @@ impl Default for QuorumOptions {
             settings: Vec::new(),
             stores: Vec::new(),
             links: false,
+            places: Vec::new(),
         }
     }
 }
@@ -56,6 +63,7 @@ impl QuorumOptions {
 pub struct Quorum {
     nodes: Vec<Node>,
     links: Links,
+    places: Vec<Place>,
     folder: Option<TempDir>,
 }
 
@@ -78,7 +86,12 @@ impl Quorum {
         let folder = tempfile::Builder::new().prefix("dmq-test-").tempdir()?;
         let mut ports = Vec::new();
         for id in 1..=options.nodes {
-            ports.push((id, free_port()?));
+            let port = if options.places.is_empty() {
+                free_port()?
+            } else {
+                PLACED_PEER_PORT
+            };
+            ports.push((id, port));
         }
         let links = if options.links {
             Links::between(&ports).await?
@@ -88,12 +101,13 @@ impl Quorum {
         let mut nodes = Vec::new();
         for &(id, peer_port) in &ports {
             let file = folder.path().join(format!("node-{id}.yaml"));
-            std::fs::write(&file, configuration(id, &ports, &links, options.links)?)?;
+            std::fs::write(&file, configuration(id, &ports, &links, options)?)?;
             nodes.push(node(id, peer_port, &file, folder.path(), options)?);
         }
         Ok(Self {
             nodes,
             links,
+            places: options.places.clone(),
             folder: Some(folder),
         })
     }
@@ -143,7 +157,9 @@ impl Quorum {
 
     /// The data directory of a node: `<log-dir>/node-<id>`.
     pub fn data_directory(&self, id: u32) -> PathBuf {
-        self.folder().join("data").join(format!("node-{id}"))
+        let volume = place(&self.places, id).map(|place| place.volume.clone());
+        let volume = volume.unwrap_or_else(|| self.folder().join("data"));
+        volume.join(format!("node-{id}"))
     }
 
     /// A client of a node.
@@ -275,19 +291,20 @@ fn configuration(
     me: u32,
     ports: &[(u32, u16)],
     links: &Links,
-    linked: bool,
+    options: &QuorumOptions,
 ) -> anyhow::Result<String> {
     let mut lines: Vec<String> = ["dmq:", "  kraft:", "    cluster:", "      nodes:"]
         .map(str::to_owned)
         .to_vec();
     for &(id, port) in ports {
-        let port = if linked && id != me {
+        let host = place(&options.places, id).map_or("127.0.0.1", |place| &place.host);
+        let port = if options.links && id != me {
             links.port(me, id)?
         } else {
             port
         };
         lines.push(format!(
-            "        - {{ id: {id}, host: 127.0.0.1, port: {port} }}"
+            "        - {{ id: {id}, host: {host}, port: {port} }}"
         ));
     }
     Ok(lines.join("\n") + "\n")
@@ -300,12 +317,16 @@ fn node(
     folder: &Path,
     options: &QuorumOptions,
 ) -> anyhow::Result<Node> {
-    let rest_port = free_port()?;
+    let place = place(&options.places, id);
+    let (rest_port, volume) = match place {
+        None => (free_port()?, folder.join("data")),
+        Some(place) => (PLACED_REST_PORT, place.volume.clone()),
+    };
     let mut arguments = vec![
         "--bootstrap".to_owned(),
         format!("--config={}", file.display()),
         format!("--dmq.kraft.node-id={id}"),
-        format!("--dmq.kraft.raft.log-dir={}", folder.join("data").display()),
+        format!("--dmq.kraft.raft.log-dir={}", volume.display()),
         format!("--server.port={rest_port}"),
     ];
     arguments.extend(
@@ -317,5 +338,10 @@ fn node(
     if let Some(url) = options.stores.get(usize::try_from(id - 1)?) {
         arguments.push(format!("--store.url={url}"));
     }
-    Ok(Node::new(id, rest_port, peer_port, arguments, folder))
+    Ok(Node::new(id, rest_port, peer_port, arguments, folder).placed(place))
+}
+
+/// The place of a node, if nodes have any.
+fn place(places: &[Place], id: u32) -> Option<&Place> {
+    places.get(usize::try_from(id).ok()?.checked_sub(1)?)
 }

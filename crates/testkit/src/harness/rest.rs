@@ -35,6 +35,11 @@ impl Rest {
     /// A client of the node with this REST port. Connections are not reused: a node that was killed and came back must
     /// not be judged by a connection to its former life.
     pub fn new(port: u16) -> anyhow::Result<Self> {
+        Self::at("127.0.0.1", port)
+    }
+
+    /// The same for a node at another address.
+    pub fn at(host: &str, port: u16) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .connect_timeout(Duration::from_secs(5))
@@ -43,7 +48,7 @@ impl Rest {
             .build()?;
         Ok(Self {
             http,
-            base: format!("http://127.0.0.1:{port}"),
+            base: format!("http://{host}:{port}"),
         })
     }
 

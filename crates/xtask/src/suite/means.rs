@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use super::table::{Need, Suite};
 use crate::cluster::{self, Provider, Running};
 use crate::workspace::{TEST_PROFILE, build_server};
-use crate::{apt, image, process};
+use crate::{apt, chaos, image, process};
 
 /// Variables for the suite's tests.
 pub(super) type Environment = Vec<(&'static str, OsString)>;
@@ -43,6 +43,7 @@ impl Means {
                 Need::Server => {
                     environment.push(("DMQ_METADATA_BIN", build_server(TEST_PROFILE)?.into()));
                 }
+                Need::Chaos => environment.extend(chaos::means()?),
                 Need::Curl => curl()?,
                 Need::Helm => environment.push(path_with(cluster::helm()?)?),
                 Need::Images => environment.extend(image::for_tests()?),

@@ -11,6 +11,8 @@ pub(super) enum Need {
     Postgres,
     /// Our own server, built.
     Server,
+    /// Network namespaces, and programs that break what is in them.
+    Chaos,
     /// `curl`, for the lines of the README.
     Curl,
     /// `helm` of the version that the charts are tested with.
@@ -51,7 +53,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// In the order in which they run: the cheap and telling ones first. The shares add up to about forty minutes; a cold build of
 /// everything on two cores (the programs of Kubernetes alone take 11 minutes) needs the rest of CI's ninety.
-pub(super) const SUITES: [Suite; 12] = [
+pub(super) const SUITES: [Suite; 13] = [
     Suite {
         name: "unit",
         about: "every crate by itself: library tests, scenario scripts, crash tests of the log",
@@ -114,6 +116,15 @@ pub(super) const SUITES: [Suite; 12] = [
         searches: false,
         shows: false,
         // Three processes a test on two cores: more at once only makes every one of them slow.
+        threads: Some(1),
+    },
+    Suite {
+        name: "chaos",
+        about: "real nodes in namespaces of their own under every fault, with clients whose histories are checked",
+        needs: &[Need::Chaos],
+        share: seconds(300),
+        searches: true,
+        shows: true,
         threads: Some(1),
     },
     Suite {

@@ -1,0 +1,156 @@
+//! One run: clients ask all the time while the steps of a plan happen one after the other; in the end everything is healed and
+//! what the clients saw is checked.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::client::{ClientOptions, Clients, NodeAddress};
+use super::operation::{Moment, Operation};
+use super::options::Options;
+use super::plan::Step;
+use super::report::{Report, Row, say};
+use super::stage::Stage;
+use super::strike::{Struck, heal, strike, victim};
+use crate::harness::{PATIENCE, wait_until};
+
+/// Before each fault so much time passes without one.
+const CALM: Duration = Duration::from_secs(3);
+
+/// Between two looks at what goes on.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// So many writes must be decided before a fault may end.
+const PROGRESS_WRITES: usize = 20;
+
+/// What a run was.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was measured.
+    pub report: Report,
+    /// Everything that clients asked and were answered.
+    pub history: Vec<Operation>,
+}
+
+/// Does the steps and returns what was seen. Fails if a node ended by itself, if nothing was written under a fault that leaves
+/// a majority, or if the nodes do not come together again.
+pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome> {
+    let nodes = stage.urls().into_iter();
+    let nodes = nodes.map(|(id, url)| NodeAddress { id, url }).collect();
+    let asked = ClientOptions {
+        seed: options.seed,
+        ..ClientOptions::default()
+    };
+    let clients = Clients::start(nodes, asked, None).await?;
+    let mut report = Report::default();
+    for step in options.plan() {
+        let row = Act { stage, clients: &clients }
+            .perform(step)
+            .await
+            .with_context(|| format!("{step}"))
+            .with_context(|| stage.quorum.logs())?;
+        say(&line(&row));
+        report.rows.push(row);
+    }
+    tokio::time::sleep(CALM).await;
+    let history = clients.stop().await?;
+    Ok(Outcome { report, history })
+}
+
+/// One step with what it works on.
+struct Act<'a> {
+    stage: &'a mut Stage,
+    clients: &'a Clients,
+}
+
+impl Act<'_> {
+    async fn perform(&mut self, step: Step) -> anyhow::Result<Row> {
+        let begun = self.clients.now();
+        tokio::time::sleep(CALM).await;
+        let node = victim(self.stage, &step).await?;
+        let struck_at = self.clients.now();
+        let struck = self.hold(step, node).await?;
+        let healed_at = self.clients.now();
+        heal(self.stage, struck).await?;
+        self.recovered().await?;
+        let window = |from: Moment, to: Moment| self.clients.meter().window(from, to);
+        Ok(Row {
+            step,
+            node,
+            calm: window(begun, struck_at),
+            during: window(struck_at, healed_at),
+            recovered_after: since(healed_at, self.clients.now()),
+        })
+    }
+
+    /// Makes the fault happen and lets it last, at least as long as planned and until writes went on under it.
+    async fn hold(&mut self, step: Step, node: u32) -> anyhow::Result<Struck> {
+        let started = Instant::now();
+        let struck = strike(self.stage, step.fault, node).await?;
+        let before = self.clients.meter().writes();
+        let progress = || self.clients.meter().writes() >= before + PROGRESS_WRITES;
+        while started.elapsed() < step.hold || step.fault.leaves_majority() && !progress() {
+            if started.elapsed() > PATIENCE {
+                bail!("no progress in {} s, although a majority is healthy", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+            self.check()?;
+        }
+        Ok(struck)
+    }
+
+    /// Nobody ended who was not ended.
+    fn check(&mut self) -> anyhow::Result<()> {
+        let nodes = self.stage.quorum.nodes();
+        nodes.iter_mut().try_for_each(crate::harness::Node::check)
+    }
+
+    /// Waits until all nodes follow one controller and have what it had when the fault ended.
+    async fn recovered(&mut self) -> anyhow::Result<()> {
+        let controller = self.stage.quorum.controller().await?;
+        let answer = self.stage.quorum.rest(controller)?.get("/controller").await?;
+        let committed = answer.success()?.number("commitIndex")?;
+        self.stage.quorum.applied(committed).await
+    }
+}
+
+fn since(from: Moment, to: Moment) -> Duration {
+    Duration::from_nanos(to.0.saturating_sub(from.0))
+}
+
+fn line(row: &Row) -> String {
+    format!(
+        "{} (node {}): {} ops/s before, {} during, {} unknown, longest gap of writes {:.1} s, all follow again after {:.1} s",
+        row.step,
+        row.node,
+        row.calm.operations_per_second(),
+        row.during.operations_per_second(),
+        row.during.unknown,
+        row.during.longest_gap.as_secs_f64(),
+        row.recovered_after.as_secs_f64(),
+    )
+}
+
+/// Every member has the same state at the same index, and the projections follow.
+pub async fn settle(stage: &mut Stage) -> anyhow::Result<u64> {
+    wait_until("all nodes are ready", async || {
+        for node in stage.quorum.nodes() {
+            node.check()?;
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    stage.quorum.same_state_everywhere().await
+}
+
+/// Writes the history where somebody can look at it.
+pub fn write_history(folder: &Path, history: &[Operation]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let file = std::fs::File::create(folder.join("history.txt"))?;
+    let mut out = std::io::BufWriter::new(file);
+    for operation in history {
+        writeln!(out, "{operation}")?;
+    }
+    Ok(out.flush()?)
+}
