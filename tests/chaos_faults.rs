@@ -37,7 +37,13 @@ fn three_nodes_with_sqlite_under_every_fault() -> anyhow::Result<()> {
 /// What is different with five: who hears whom, and what a server can do that a file cannot.
 #[test]
 fn five_nodes_with_postgresql_under_faults_of_network_and_databases() -> anyhow::Result<()> {
-    let faults = ["bridge", "ring", "database-killed", "database-emptied", "database-slow"];
+    let faults = [
+        "bridge",
+        "ring",
+        "database-killed",
+        "database-emptied",
+        "database-slow",
+    ];
     let mut arguments = vec!["--nodes", "5", "--store", "postgres"];
     arguments.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
     run(&arguments)

@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
+use crate::apt;
 use crate::process;
 use crate::workspace::{SERVER_BINARY, TEST_PROFILE, cargo, metadata};
-use crate::apt;
 
 /// The program of the testkit.
 const BINARY: &str = "dmq-chaos";
@@ -100,7 +100,11 @@ pub(crate) fn means() -> anyhow::Result<Vec<(&'static str, OsString)>> {
 }
 
 fn install_programs() -> anyhow::Result<()> {
-    let missing = || PROGRAMS.iter().filter(|(program, _)| apt::on_path(program).is_none());
+    let missing = || {
+        PROGRAMS
+            .iter()
+            .filter(|(program, _)| apt::on_path(program).is_none())
+    };
     let packages: Vec<&str> = missing().map(|(_, package)| *package).collect();
     if !packages.is_empty() {
         apt::install(&packages)?;

@@ -41,7 +41,11 @@ impl DelayLine {
         let mut carrier = Command::new("socat");
         carrier
             .arg(format!("TUN,tun-type=tap,iff-no-pi,tun-name={device}"))
-            .arg(format!("UNIX-SENDTO:{},bind={}", ours.display(), theirs.display()));
+            .arg(format!(
+                "UNIX-SENDTO:{},bind={}",
+                ours.display(),
+                theirs.display()
+            ));
         let carrier = Process::start(&mut carrier, folder.join("socat.log"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let line = Line {
@@ -80,13 +84,14 @@ impl Line {
         while !stopped.load(Ordering::Relaxed) {
             let pause = self.deliver(Instant::now());
             // A time-out of zero would mean for ever.
-            let _ = self.socket.set_read_timeout(Some(pause.max(Duration::from_micros(100))));
+            let _ = self
+                .socket
+                .set_read_timeout(Some(pause.max(Duration::from_micros(100))));
             if let Ok(length) = self.socket.recv(&mut frame) {
-                let delay = Duration::from_millis(DELAY_MS_MIN + self.dice.below(DELAY_MS_SPREAD) as u64);
-                self.waiting.push(Reverse((
-                    Instant::now() + delay,
-                    frame[..length].to_vec(),
-                )));
+                let delay =
+                    Duration::from_millis(DELAY_MS_MIN + self.dice.below(DELAY_MS_SPREAD) as u64);
+                self.waiting
+                    .push(Reverse((Instant::now() + delay, frame[..length].to_vec())));
             }
         }
     }

@@ -64,9 +64,26 @@ impl Network {
         self.set(Rules::default())
     }
 
+    /// How many packets the rules in force were applied to.
+    pub(super) fn met(&self) -> anyhow::Result<u64> {
+        let table = shell::run("nft", &["list", "table", "netdev", "chaos"])?;
+        Ok(counted(&table))
+    }
+
     fn load(&self) -> anyhow::Result<()> {
         shell::feed("nft", &["-f", "-"], &self.rules.script(self.nodes)).map(drop)
     }
+}
+
+/// The sum of all counters in a listing: `counter packets 3 bytes 180`.
+fn counted(listing: &str) -> u64 {
+    let words: Vec<&str> = listing.split_whitespace().collect();
+    let counts = words
+        .windows(3)
+        .filter(|words| words[..2] == ["counter", "packets"]);
+    counts
+        .filter_map(|words| words[2].parse::<u64>().ok())
+        .sum()
 }
 
 /// A namespace lives as long as the file that it is mounted on.
@@ -97,4 +114,17 @@ fn node_script(id: u32, namespace: &Path) -> String {
          nsenter --net='{namespace}' sh -ec \
          'ip link set lo up; ip addr add {address}/24 dev eth0; ip link set eth0 up'\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_all_rules_are_counted() {
+        let listing = "ip daddr 198.18.240.2 counter packets 3 bytes 180 drop\n\
+                       ip daddr 198.18.240.3 counter packets 40 bytes 1 fwd to \"detour\"";
+        assert_eq!(counted(listing), 43);
+        assert_eq!(counted("chain from-1 { }"), 0);
+    }
 }

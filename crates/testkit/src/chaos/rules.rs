@@ -53,13 +53,16 @@ impl Rules {
 
     /// Every node hears its two neighbours only.
     pub(super) fn ring(nodes: u32) -> Self {
-        let neighbours = |from: u32, to: u32| matches!(from.abs_diff(to), 1) || from.abs_diff(to) == nodes - 1;
+        let neighbours =
+            |from: u32, to: u32| matches!(from.abs_diff(to), 1) || from.abs_diff(to) == nodes - 1;
         Self::of(nodes, Treatment::Dropped, |from, to| !neighbours(from, to))
     }
 
     /// Every second packet from and to `node` is lost.
     pub(super) fn lossy(nodes: u32, node: u32) -> Self {
-        Self::of(nodes, Treatment::Lossy, |from, to| from == node || to == node)
+        Self::of(nodes, Treatment::Lossy, |from, to| {
+            from == node || to == node
+        })
     }
 
     /// All packets between all nodes are delayed.
@@ -76,20 +79,21 @@ impl Rules {
         Self { treated }
     }
 
-    /// Whether packets from one node to another can arrive.
-    pub(super) fn hears(&self, from: u32, to: u32) -> bool {
-        self.treated.get(&(from, to)) != Some(&Treatment::Dropped)
-    }
-
     /// The table for `nft -f`: it replaces the one before as a whole. A node's packets are met where they leave its cable.
     pub(super) fn script(&self, nodes: u32) -> String {
-        let mut text = "table netdev chaos\ndelete table netdev chaos\ntable netdev chaos {\n".to_owned();
+        let mut text =
+            "table netdev chaos\ndelete table netdev chaos\ntable netdev chaos {\n".to_owned();
         for from in 1..=nodes {
             let link = link(from);
             let _ = writeln!(text, " chain from-{from} {{");
             let _ = writeln!(text, "  type filter hook ingress device {link} priority 0;");
             for (_, to, treatment) in self.rows().filter(|row| row.0 == from) {
-                let _ = writeln!(text, "  ip daddr {} {}", address(to), verdict(treatment));
+                let _ = writeln!(
+                    text,
+                    "  ip daddr {} counter {}",
+                    address(to),
+                    verdict(treatment)
+                );
             }
             text.push_str(" }\n");
         }
@@ -97,13 +101,16 @@ impl Rules {
     }
 
     fn rows(&self) -> impl Iterator<Item = (u32, u32, Treatment)> {
-        self.treated.iter().map(|(&(from, to), &treatment)| (from, to, treatment))
+        self.treated
+            .iter()
+            .map(|(&(from, to), &treatment)| (from, to, treatment))
     }
 }
 
 fn verdict(treatment: Treatment) -> String {
     match treatment {
         Treatment::Dropped => "drop".to_owned(),
+        // Counted before the dice are thrown.
         Treatment::Lossy => format!("numgen random mod 100 < {LOSS_PERCENT} drop"),
         Treatment::Delayed => format!("fwd to {DETOUR}"),
     }
@@ -123,9 +130,14 @@ pub(super) fn link(id: u32) -> String {
 mod tests {
     use super::*;
 
+    /// Whether packets from one node to another can arrive.
+    fn hears(rules: &Rules, from: u32, to: u32) -> bool {
+        rules.treated.get(&(from, to)) != Some(&Treatment::Dropped)
+    }
+
     /// Nodes that `node` exchanges packets with, itself included.
     fn circle(rules: &Rules, nodes: u32, node: u32) -> Vec<u32> {
-        let both = |other: &u32| rules.hears(node, *other) && rules.hears(*other, node);
+        let both = |other: &u32| hears(rules, node, *other) && hears(rules, *other, node);
         (1..=nodes).filter(both).collect()
     }
 
@@ -151,8 +163,8 @@ mod tests {
     #[test]
     fn one_way_is_one_way() {
         let (mute, deaf) = (Rules::mute(3, 2), Rules::deaf(3, 2));
-        assert!(!mute.hears(2, 1) && mute.hears(1, 2) && mute.hears(1, 3));
-        assert!(!deaf.hears(1, 2) && deaf.hears(2, 1) && deaf.hears(1, 3));
+        assert!(!hears(&mute, 2, 1) && hears(&mute, 1, 2) && hears(&mute, 1, 3));
+        assert!(!hears(&deaf, 1, 2) && hears(&deaf, 2, 1) && hears(&deaf, 1, 3));
     }
 
     #[test]
@@ -161,7 +173,10 @@ mod tests {
         let (_, chain) = script.split_once("chain from-2 {").unwrap();
         let (chain, _) = chain.split_once('}').unwrap();
         assert!(chain.contains("device node2"), "{script}");
-        assert!(chain.contains("ip daddr 198.18.240.1 drop"), "{script}");
+        assert!(
+            chain.contains("ip daddr 198.18.240.1 counter drop"),
+            "{script}"
+        );
         assert!(!chain.contains("198.18.240.3"), "{script}");
     }
 }

@@ -12,7 +12,7 @@ use super::options::Options;
 use super::plan::Step;
 use super::report::{Report, Row, say};
 use super::stage::Stage;
-use super::strike::{Struck, heal, strike, victim};
+use super::strike::{Struck, bites, heal, strike, victim};
 use crate::harness::{PATIENCE, wait_until};
 
 /// Before each fault so much time passes without one.
@@ -45,11 +45,14 @@ pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome
     let clients = Clients::start(nodes, asked, None).await?;
     let mut report = Report::default();
     for step in options.plan() {
-        let row = Act { stage, clients: &clients }
-            .perform(step)
-            .await
-            .with_context(|| format!("{step}"))
-            .with_context(|| stage.quorum.logs())?;
+        let row = Act {
+            stage,
+            clients: &clients,
+        }
+        .perform(step)
+        .await
+        .with_context(|| format!("{step}"))
+        .with_context(|| stage.quorum.logs())?;
         say(&line(&row));
         report.rows.push(row);
     }
@@ -84,15 +87,21 @@ impl Act<'_> {
         })
     }
 
-    /// Makes the fault happen and lets it last, at least as long as planned and until writes went on under it.
+    /// Makes the fault happen and lets it last, at least as long as planned, until it was met and writes went on under it.
     async fn hold(&mut self, step: Step, node: u32) -> anyhow::Result<Struck> {
         let started = Instant::now();
-        let struck = strike(self.stage, step.fault, node).await?;
+        let mut struck = strike(self.stage, step.fault, node).await?;
         let before = self.clients.meter().writes();
         let progress = || self.clients.meter().writes() >= before + PROGRESS_WRITES;
-        while started.elapsed() < step.hold || step.fault.leaves_majority() && !progress() {
+        while started.elapsed() < step.hold
+            || !bites(self.stage, &mut struck).await?
+            || step.fault.leaves_majority() && !progress()
+        {
             if started.elapsed() > PATIENCE {
-                bail!("no progress in {} s, although a majority is healthy", PATIENCE.as_secs());
+                bail!(
+                    "{} s, and the fault was not met, or no write went on although a majority is healthy",
+                    PATIENCE.as_secs()
+                );
             }
             tokio::time::sleep(LOOK).await;
             self.check()?;
@@ -106,12 +115,23 @@ impl Act<'_> {
         nodes.iter_mut().try_for_each(crate::harness::Node::check)
     }
 
-    /// Waits until all nodes follow one controller and have what it had when the fault ended.
+    /// Waits until all nodes follow one controller and have what it had when the fault ended, their databases too.
     async fn recovered(&mut self) -> anyhow::Result<()> {
         let controller = self.stage.quorum.controller().await?;
-        let answer = self.stage.quorum.rest(controller)?.get("/controller").await?;
-        let committed = answer.success()?.number("commitIndex")?;
-        self.stage.quorum.applied(committed).await
+        let rest = self.stage.quorum.rest(controller)?;
+        let answer = rest.get("/controller").await?.success()?;
+        let committed = answer.number("commitIndex")?;
+        self.stage.quorum.applied(committed).await?;
+        for id in self.stage.ids() {
+            let rest = self.stage.quorum.rest(id)?;
+            let what = format!("the database of node {id} follows");
+            wait_until(&what, async || {
+                let answer = rest.get("/controller").await?.success()?;
+                Ok((answer.number("projectedIndex")? >= committed).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
     }
 }
 

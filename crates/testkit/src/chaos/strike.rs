@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use anyhow::ensure;
+
 use super::databases::Frozen;
 use super::fault::Fault;
 use super::plan::{Step, Victim};
@@ -77,6 +79,31 @@ pub async fn strike(stage: &mut Stage, fault: Fault, node: u32) -> anyhow::Resul
     }
 }
 
+/// Whether it has reached what it was meant for: a fault that nobody meets tests nothing.
+pub async fn bites(stage: &mut Stage, struck: &mut Struck) -> anyhow::Result<bool> {
+    match struck {
+        Struck::Network => Ok(stage.network.met()? > 0),
+        Struck::Full(id) => {
+            let answer = stage.quorum.rest(*id)?.get("/controller").await?;
+            let alarms = answer.json["alarms"].as_array();
+            Ok(alarms.is_some_and(|alarms| alarms.iter().any(|alarm| alarm == "NO_SPACE")))
+        }
+        Struck::Slow(tracer) => {
+            ensure!(
+                tracer.ended()?.is_none(),
+                "strace ended: {}",
+                tracer.output()
+            );
+            Ok(true)
+        }
+        Struck::Down(_)
+        | Struck::Paused(_)
+        | Struck::DatabasesDown
+        | Struck::DatabasesFrozen(_)
+        | Struck::Over => Ok(true),
+    }
+}
+
 /// Undoes it.
 pub async fn heal(stage: &mut Stage, struck: Struck) -> anyhow::Result<()> {
     match struck {
@@ -115,7 +142,8 @@ fn kill(stage: &mut Stage, ids: Vec<u32>) -> anyhow::Result<Struck> {
 }
 
 fn start(stage: &mut Stage, ids: &[u32]) -> anyhow::Result<()> {
-    ids.iter().try_for_each(|id| stage.quorum.node(*id)?.start())
+    ids.iter()
+        .try_for_each(|id| stage.quorum.node(*id)?.start())
 }
 
 /// `strace` holds up the thread that syncs, and no other.
@@ -123,7 +151,14 @@ fn slow_down(stage: &mut Stage, node: u32) -> anyhow::Result<Process> {
     let pid = stage.quorum.node(node)?.pid()?;
     let mut strace = Command::new("strace");
     strace
-        .args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"])
+        .args([
+            "-qq",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync",
+        ])
         .args(["-e", "inject=fsync,fdatasync:delay_enter=500ms"])
         .args(["-p", &pid.to_string()]);
     let log = stage.quorum.folder().join("strace.log");
@@ -140,7 +175,7 @@ async fn restart_all(stage: &mut Stage) -> anyhow::Result<Struck> {
     for id in stage.ids() {
         let node = stage.quorum.node(id)?;
         let status = node.stop().await?;
-        anyhow::ensure!(
+        ensure!(
             status.success(),
             "node {id} was asked to stop and ended with {status}"
         );
