@@ -1,4 +1,4 @@
-//! The commands for a stopped node's directory: `format`, `log verify|dump`, `snapshot dump`.
+//! The commands for a stopped node's directory: `format`, `log verify|dump`, `snapshot dump`, `recover`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -206,5 +206,126 @@ fn format_takes_what_serve_takes_and_is_safe_at_every_start_of_a_pod() -> anyhow
     assert!(said.contains("node-2 is another node's"), "{said}");
     assert!(!log_dir.join("node-1").exists(), "it wrote beside it");
     assert_eq!(fs::read(log_dir.join("node-2/identity"))?, identity);
+    Ok(())
+}
+
+/// `recover` of node 1 in the directory's parent.
+fn recover(directory: &Path, more: &[&str]) -> anyhow::Result<(i32, String)> {
+    let log_dir = directory.parent().context("a log directory")?;
+    let log_dir = format!("--log-dir={}", log_dir.display());
+    run(&[&["recover", "--node-id=1", &log_dir], more].concat())
+}
+
+/// Every file below the log directory with its content, to see that nothing was changed.
+fn everything(directory: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut folders = vec![directory.parent().context("a parent")?.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), fs::read(&path)?));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[tokio::test]
+async fn recover_says_what_may_be_lost_and_changes_nothing_without_force() -> anyhow::Result<()> {
+    let (mut quorum, directory) = stopped().await?;
+    let before = everything(&directory)?;
+    let (code, said) = recover(&directory, &[])?;
+    assert_eq!(code, 2, "{said}");
+    for part in [
+        "nothing was changed",
+        "--force-cluster-id=dmq",
+        "last entry",
+        "known to be committed",
+        "what may be lost",
+        "incarnation 1 ends, and 2 begins",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+    let (code, said) = recover(&directory, &["--force-cluster-id=other"])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("`other`") && said.contains("`dmq`"),
+        "it does not name both clusters: {said}"
+    );
+    assert!(everything(&directory)? == before, "something was changed");
+    quorum.node(1)?.start()?;
+    quorum.node(1)?.wait_until_ready().await?;
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("is locked"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn recover_refuses_a_node_that_has_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let directory = folder.path().join("node-1");
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("is not formatted"), "{said}");
+    assert!(!directory.exists(), "it made a directory");
+    let log_dir = format!("--log-dir={}", folder.path().display());
+    let (code, said) = run(&["format", "--node-id=1", "--cluster-id=dmq", &log_dir])?;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("never was part of a quorum"), "{said}");
+    let (code, said) = run(&["recover", &log_dir])?;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`dmq.kraft.node-id` is not set"), "{said}");
+    Ok(())
+}
+
+/// Killed between the two renames: nothing but `recover` touches the node.
+#[tokio::test]
+async fn a_half_recovered_node_is_only_taken_up_by_recover() -> anyhow::Result<()> {
+    let (mut quorum, directory) = stopped().await?;
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 0, "{said}");
+    let staging = PathBuf::from(format!("{}.recovering", directory.display()));
+    fs::rename(&directory, &staging)?;
+    let before = everything(&directory)?;
+
+    // The harness starts with `--bootstrap`, which formats what is missing.
+    quorum.node(1)?.start()?;
+    let status = quorum.node(1)?.wait_for_end().await?;
+    assert_eq!(status.code(), Some(3));
+    let log = quorum.node(1)?.log_tail(5);
+    assert!(log.contains("run `dmq-metadata recover` again"), "{log}");
+    let log_dir = directory.parent().context("a parent")?.display();
+    let log_dir = format!("--log-dir={log_dir}");
+    let (code, said) = run(&["format", "--node-id=1", "--cluster-id=dmq", &log_dir])?;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("run `dmq-metadata recover` again"), "{said}");
+    let (code, said) = recover(&directory, &[])?;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("interrupted before its last step"), "{said}");
+    assert!(everything(&directory)? == before, "something was changed");
+
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 0, "{said}");
+    assert!(!staging.exists(), "{said}");
+    let (code, said) = recover(&directory, &["--force-cluster-id=dmq"])?;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("nothing to do"), "{said}");
+    // What is kept beside it is no other node's directory.
+    let pod = ["format", "--if-empty", "--cluster-id=dmq", &log_dir, "--pod-index=0"];
+    let (_, said) = run(&pod)?;
+    assert!(!said.contains("another node's"), "{said}");
+    quorum.node(1)?.start()?;
+    quorum.node(1)?.wait_until_ready().await?;
+    for name in ["orders", "payments"] {
+        let path = format!("/topics/{name}?consistency=linearizable");
+        quorum.rest(1)?.get(&path).await?.success()?;
+    }
     Ok(())
 }

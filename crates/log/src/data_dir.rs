@@ -6,6 +6,7 @@
 //!   identity      who the directory belongs to; written by `format`, never changed
 //!   formatting    exists only while `format` runs: what lies here was never in use
 //!   pin           digest of the `quorum:initialize` body that this node agreed to
+//!   recovered     where a forced recovery took it from
 //!   log/          segments and spares
 //!   snapshots/    snapshot files
 //! ```
@@ -21,6 +22,7 @@ use crate::error::IoFailure;
 use crate::format::{self, FORMATTING};
 use crate::identity::{BadIdentity, Identity, IdentityFile};
 use crate::pin;
+use crate::succession::{refuse_unfinished, sync_place};
 
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const IDENTITY: &str = "identity";
@@ -55,14 +57,21 @@ impl<D: Disk> DataDir<D> {
         format::format(disk, root, identity, options)
     }
 
-    /// Opens a formatted directory and takes its lock.
+    /// Opens a formatted directory and takes its lock. One that is being recovered is refused.
     pub fn open(disk: &D, root: &Path) -> Result<Self, DataDirError> {
+        refuse_unfinished(disk, root)?;
+        Self::open_whole(disk, root)
+    }
+
+    /// Opens a formatted directory, whatever lies beside it.
+    pub(crate) fn open_whole(disk: &D, root: &Path) -> Result<Self, DataDirError> {
         if !is_formatted(disk, root)? {
             return Err(DataDirError::NotFormatted { path: root.into() });
         }
         let lock = take_lock(disk, root)?;
         let file = read_identity(disk, root)?;
         sync_names(disk, root)?;
+        sync_place(disk, root)?;
         let inner = Inner {
             disk: disk.clone(),
             root: root.into(),
@@ -206,6 +215,26 @@ pub enum DataDirError {
     NotFormatted {
         /// The directory.
         path: PathBuf,
+    },
+    /// A forced recovery was begun here and did not end.
+    #[error("{} is being recovered: run `dmq-metadata recover` again until it ends{}",
+        path.display(), give_up.as_ref().map(|staging| {
+            format!(" (or, to give it up, remove {})", staging.display())
+        }).unwrap_or_default())]
+    RecoveryUnfinished {
+        /// The directory.
+        path: PathBuf,
+        /// The one that is to take its place, as long as the old one is still there.
+        give_up: Option<PathBuf>,
+    },
+    /// Something was put where a recovered directory belongs.
+    #[error("{} is in the way of the recovered directory (it holds `{found}`): move it aside and run \
+        `dmq-metadata recover` again", path.display())]
+    InTheWay {
+        /// The directory.
+        path: PathBuf,
+        /// One name in it.
+        found: String,
     },
     /// Another process uses the directory.
     #[error("{} is locked: one directory serves one process at a time", path.display())]

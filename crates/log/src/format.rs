@@ -13,6 +13,7 @@ use crate::frame::{BLOCK_BYTES, ChainEnd};
 use crate::identity::{Identity, IdentityFile};
 use crate::segment::{SegmentHead, SegmentHeader, SegmentName};
 use crate::segment_writer;
+use crate::succession::refuse_unfinished;
 
 /// Size of a segment, in bytes, unless `format` is told otherwise.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
@@ -60,7 +61,10 @@ pub(crate) fn format<D: Disk>(
     options: &FormatOptions,
 ) -> Result<Formatted, DataDirError> {
     validate(identity, options)?;
+    refuse_unfinished(disk, root)?;
     create_dirs(disk, root).map_err(|error| DataDirError::io("create", root, &error))?;
+    // Once more: a recovery renames the directory away for a moment, which must not be filled by a new one.
+    refuse_unfinished(disk, root)?;
     let _lock = take_lock(disk, root)?;
     if is_formatted(disk, root)? {
         return already_formatted(disk, root, identity, options);

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `disk` (what a disk promises), `record`, `frame`, `segment` (the bytes, with diagrams),
 //! `contents` (what records add up to), `plan` (decides how a group commit is written), `writer` (does it),
-//! `log` (the API), `scan` and `recovery` (reading back), `reader`, `spare`; `data_dir` and `format`;
+//! `log` (the API), `scan` and `recovery` (reading back), `reader`, `spare`; `data_dir`, `format` and `succession`;
 //! `snapshot_file`; `verify` (offline).
 //!
 //! What holds everywhere:
@@ -35,6 +35,7 @@ mod segment;
 mod segment_writer;
 mod snapshot_file;
 mod spare;
+mod succession;
 mod verify;
 mod walk;
 mod writer;
@@ -54,4 +55,5 @@ pub use snapshot_file::{
     SnapshotReader, SnapshotStore, SnapshotWriter,
 };
 pub use spare::{SpareError, SpareMaker};
+pub use succession::{Origin, Succession};
 pub use verify::{VerifyError, VerifyReport, Visit, snapshot_files, verify};

@@ -109,6 +109,22 @@ pub fn advance(image: &mut Image, index: MetadataIndex) -> Result<(), ApplyError
     Ok(())
 }
 
+/// Moves an image on without entries, to the position at which a new log history begins (forced recovery,
+/// DESIGN 6.1). Epochs that are taken from the index stay above all that the earlier history gave out.
+///
+/// # Errors
+/// [`ApplyError::OutOfOrder`]: the position does not lie behind the image.
+pub fn begin_anew_at(image: &mut Image, index: MetadataIndex) -> Result<(), ApplyError> {
+    if index <= image.index() {
+        return Err(ApplyError::OutOfOrder {
+            index,
+            image: image.index(),
+        });
+    }
+    image.set_index(index);
+    Ok(())
+}
+
 /// The answer that the command would get as the next entry, without making it one (`validateOnly`).
 /// Deduplication is left out: nothing is done, so nothing is done twice.
 pub fn preview(image: &Image, envelope: &Envelope) -> Outcome {

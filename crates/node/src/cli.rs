@@ -25,6 +25,8 @@ pub enum CliCommand {
     Serve(ServeArgs),
     /// Write the identity of a node into an empty data directory
     Format(FormatArgs),
+    /// Begin a new log history with the state of one stopped node, when a majority is lost for good
+    Recover(RecoverArgs),
     /// Look at the log of a stopped node
     #[command(subcommand)]
     Log(LogCommand),
@@ -187,18 +189,59 @@ pub struct FormatArgs {
 impl FormatArgs {
     /// The flags that are configuration keys, by their paths.
     pub fn keys(&self) -> Vec<(String, String)> {
-        let given = [
+        given(&[
             ("dmq.kraft.node-id", &self.node_id),
             ("dmq.kraft.pod-index", &self.pod_index),
             ("dmq.kraft.node-id-base", &self.node_id_base),
             ("dmq.kraft.cluster.id", &self.cluster_id),
             ("dmq.kraft.raft.log-dir", &self.log_dir),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(path, value)| Some((path.to_owned(), value.clone()?)))
-            .collect()
+        ])
     }
+}
+
+/// `recover`: the node is named as for `format`.
+#[derive(Clone, Debug, Args)]
+pub struct RecoverArgs {
+    /// The YAML file of `serve`; environment variables and flags go before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The node that survived [env: `DMQ_KRAFT_NODE_ID`]
+    #[arg(
+        long,
+        alias = "dmq.kraft.node-id",
+        value_name = "NUMBER",
+        allow_hyphen_values = true
+    )]
+    pub node_id: Option<String>,
+    /// Parent of the node's directory node-<id>; default ./data/raft-log [env: `DMQ_KRAFT_RAFT_LOG_DIR`]
+    #[arg(
+        long,
+        alias = "dmq.kraft.raft.log-dir",
+        value_name = "TEXT",
+        allow_hyphen_values = true
+    )]
+    pub log_dir: Option<String>,
+    /// Do it, and accept that writes may be lost: the cluster id of the node's directory. Without this flag
+    /// the command says what it would do, and changes nothing
+    #[arg(long, value_name = "CLUSTER ID", allow_hyphen_values = true)]
+    pub force_cluster_id: Option<String>,
+}
+
+impl RecoverArgs {
+    /// The flags that are configuration keys, by their paths.
+    pub fn keys(&self) -> Vec<(String, String)> {
+        given(&[
+            ("dmq.kraft.node-id", &self.node_id),
+            ("dmq.kraft.raft.log-dir", &self.log_dir),
+        ])
+    }
+}
+
+fn given(flags: &[(&str, &Option<String>)]) -> Vec<(String, String)> {
+    flags
+        .iter()
+        .filter_map(|(path, value)| Some(((*path).to_owned(), (*value).clone()?)))
+        .collect()
 }
 
 fn incarnation(text: &str) -> Result<Incarnation, String> {

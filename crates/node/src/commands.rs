@@ -2,11 +2,13 @@
 
 mod dump;
 mod format;
+mod recover;
 
 use std::io::Write;
 
 pub use dump::{dump_log, dump_snapshot, verify_log};
 pub use format::{format, format_directory};
+pub use recover::recover;
 
 use crate::exit::Failure;
 

@@ -64,6 +64,9 @@ fn dispatch(command: CliCommand) -> Result<(), Failure> {
         CliCommand::Format(args) => {
             runtimes::run(|_| shutdown::unless_stopped(move || commands::format(&args)))
         }
+        CliCommand::Recover(args) => {
+            runtimes::run(|_| shutdown::unless_stopped(move || commands::recover(&args)))
+        }
         CliCommand::Log(LogCommand::Verify(place)) => commands::verify_log(&place.path),
         CliCommand::Log(LogCommand::Dump(place)) => commands::dump_log(&place.path),
         CliCommand::Snapshot(SnapshotCommand::Dump(place)) => commands::dump_snapshot(&place.path),

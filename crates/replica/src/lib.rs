@@ -4,7 +4,7 @@
 //!
 //! Read `messages` first: it names everything that goes from one part to another. `member` builds the four parts
 //! from a data directory; `node` gives each a thread, and the simulator delivers the same messages in
-//! every order that bounded queues allow.
+//! every order that bounded queues allow. `recovery` stands apart: it works offline, on a member that does not run.
 //!
 //! ```text
 //!   requests --> Driver --Persist/Purge--> LogWriter --Persisted--> Driver
@@ -22,6 +22,7 @@ mod log_writer;
 mod member;
 mod messages;
 mod mutant;
+mod recovery;
 mod settings;
 mod snapshot;
 mod status;
@@ -34,6 +35,7 @@ pub use fill::fill;
 pub use log_writer::LogWriter;
 pub use member::{Member, StartError};
 pub use messages::*;
+pub use recovery::{INDEX_GAP, Recovered, Recovery, RecoveryError, Survey, Survivor};
 pub use settings::*;
 pub use snapshot::{SNAPSHOTS_KEPT, SnapshotFailure, write_snapshot};
 pub use status::*;

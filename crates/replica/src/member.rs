@@ -146,7 +146,7 @@ fn identity_of<D: Disk>(dir: &DataDir<D>) -> MemberIdentity {
 }
 
 /// The view before the first entry.
-fn empty_view(cluster_id: &str) -> Result<View, StartError> {
+pub(crate) fn empty_view(cluster_id: &str) -> Result<View, StartError> {
     let cluster_id = ClusterId::parse(cluster_id).map_err(StartError::ClusterId)?;
     let configuration = (LogIndex(0), Arc::new(Configuration::default()));
     Ok(View {
@@ -158,7 +158,7 @@ fn empty_view(cluster_id: &str) -> Result<View, StartError> {
 
 /// What the core is told. A snapshot whose position the log does not hold was received, but its start
 /// point not written any more: that is made up for (DESIGN 6.3, from step 2).
-fn restore<D: Disk>(
+pub(crate) fn restore<D: Disk>(
     log: &mut Log<D>,
     recovered: Recovered,
     view: &View,

@@ -209,15 +209,15 @@ impl Disk for SimDisk {
         let mut state = self.state();
         let process = state.process;
         let locked = state.lock(path)?;
-        Ok(locked.then(|| SimLock {
+        Ok(locked.map(|file| SimLock {
             disk: self.clone(),
-            path: path.into(),
+            file,
             process,
         }))
     }
 
     fn is_locked(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.state().locks.contains(path))
+        Ok(self.state().is_locked(path))
     }
 
     fn available_bytes(&self, _dir: &Path) -> io::Result<u64> {
@@ -286,7 +286,7 @@ impl DiskFile for SimFile {
 #[derive(Debug)]
 pub struct SimLock {
     disk: SimDisk,
-    path: PathBuf,
+    file: FileId,
     process: u64,
 }
 
@@ -294,7 +294,7 @@ impl Drop for SimLock {
     fn drop(&mut self) {
         let mut state = self.disk.state();
         if state.process == self.process {
-            state.locks.remove(&self.path);
+            state.locks.remove(&self.file);
         }
     }
 }

@@ -131,7 +131,8 @@ fn show_entry(entry: &Entry) -> String {
     format!("{} {content}", entry.id())
 }
 
-fn members(configuration: &Configuration) -> String {
+/// The voters and learners of a configuration, for people.
+pub(super) fn members(configuration: &Configuration) -> String {
     let names = |members: &std::collections::BTreeSet<dmq_raft::MemberId>| {
         members
             .iter()
@@ -140,7 +141,11 @@ fn members(configuration: &Configuration) -> String {
             .join(", ")
     };
     let (voters, learners) = (names(&configuration.voters), names(&configuration.learners));
-    format!("voters [{voters}], learners [{learners}]")
+    let outgoing = match names(&configuration.outgoing) {
+        none if none.is_empty() => String::new(),
+        outgoing => format!(" in place of [{outgoing}]"),
+    };
+    format!("voters [{voters}]{outgoing}, learners [{learners}]")
 }
 
 /// Prints a snapshot: of a file, or the newest one of a node's directory.

@@ -45,8 +45,10 @@ fn refuse_other_nodes(config: &IdentityConfig) -> Result<(), Failure> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .find(|path| {
+            // What a forced recovery keeps beside the own directory has more than an id in its name.
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            name.starts_with("node-") && *path != own
+            let id = name.strip_prefix("node-").map(str::parse::<u32>);
+            matches!(id, Some(Ok(_))) && *path != own
         });
     match other {
         None => Ok(()),
@@ -70,12 +72,6 @@ pub fn format_directory(
     if_empty: bool,
 ) -> Result<Formatted, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::new(Exit::DataDirectory, error);
-    std::fs::create_dir_all(root).map_err(|error| {
-        refused(&format_args!(
-            "{} cannot be created: {error}",
-            root.display()
-        ))
-    })?;
     let disk = FileDisk;
     let identity = Identity {
         cluster_id: cluster.to_string(),

@@ -42,6 +42,13 @@ impl IdentityConfig {
         })
     }
 
+    /// The node's directory alone, for work on one that says itself whose it is.
+    pub fn load_node_dir(sources: &Sources) -> Result<PathBuf, ConfigError> {
+        let table = load::table(sources)?;
+        let values = Values { table: &table };
+        Ok(node_dir(&values.log_dir()?, node_id(&values)?))
+    }
+
     /// The directory that holds everything of this node.
     pub fn node_dir(&self) -> PathBuf {
         node_dir(&self.log_dir, self.node_id)

@@ -2,7 +2,7 @@
 
 use super::Survivors;
 use super::files::put;
-use super::names::set_name;
+use super::names::{move_names, set_name};
 use super::state::{Change, Node, Random, SECTOR_BYTES, State};
 use crate::disk::parent;
 
@@ -117,6 +117,7 @@ impl State {
                     set_name(&mut self.durable_names, path, *node);
                 }
             }
+            Change::MoveDir { from, to, .. } => move_names(&mut self.durable_names, from, to),
         }
     }
 }

@@ -63,7 +63,7 @@ impl State {
     pub(super) fn sync(&mut self, id: FileId, path: &Path) -> io::Result<()> {
         let is_here = |change: &Change| match change {
             Change::Write { file, .. } | Change::Length { file, .. } => *file == id,
-            Change::Names { .. } => false,
+            Change::Names { .. } | Change::MoveDir { .. } => false,
         };
         if let Err(error) = self.begin_change(Operation::Sync, path) {
             if !self.is_without_power() {

@@ -61,7 +61,37 @@ impl State {
             "only renames within a directory are atomic"
         );
         let node = *self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if node == Node::Dir {
+            return self.move_dir(from, to);
+        }
         self.change_names(from, vec![(from.into(), None), (to.into(), Some(node))])
+    }
+
+    /// # Panics
+    /// If names in the directory are not durable yet: what then becomes of them under which name is more than
+    /// this disk keeps account of, and nothing should depend on it.
+    fn move_dir(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let inside = |change: &Change| {
+            matches!(change, Change::Names { dir, .. } | Change::MoveDir { dir, .. }
+                if dir.starts_with(from))
+        };
+        assert!(
+            !self.unsynced.iter().any(inside),
+            "{} is moved before its names are synced",
+            from.display()
+        );
+        match self.names.get(to) {
+            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+            Some(Node::Dir) if self.names.keys().any(|name| name.parent() == Some(to)) => {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            Some(Node::Dir) | None => {}
+        }
+        self.begin_change(Operation::Name, from)?;
+        move_names(&mut self.names, from, to);
+        let (dir, from, to) = (parent(from).to_path_buf(), from.into(), to.into());
+        self.unsynced.push(Change::MoveDir { dir, from, to });
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
@@ -87,8 +117,10 @@ impl State {
         self.check_dir(dir)?;
         self.begin_change(Operation::SyncDir, dir)?;
         self.count_sync();
-        let is_here =
-            |change: &Change| matches!(change, Change::Names { dir: at, .. } if at == dir);
+        let is_here = |change: &Change| {
+            matches!(change, Change::Names { dir: at, .. } | Change::MoveDir { dir: at, .. }
+                if at == dir)
+        };
         self.persist_matching(is_here);
         Ok(())
     }
@@ -101,12 +133,36 @@ impl State {
         }
     }
 
-    pub(super) fn lock(&mut self, path: &Path) -> io::Result<bool> {
-        if !self.names.contains_key(path) {
-            self.open(path, Access::Create)?;
-        }
+    /// The file that is locked now; `None` if another holder has it.
+    pub(super) fn lock(&mut self, path: &Path) -> io::Result<Option<FileId>> {
+        let id = match self.names.get(path) {
+            None => self.open(path, Access::Create)?,
+            Some(Node::File(id)) => *id,
+            Some(Node::Dir) => return Err(io::ErrorKind::IsADirectory.into()),
+        };
         self.check_power()?;
-        Ok(self.locks.insert(path.into()))
+        Ok(self.locks.insert(id).then_some(id))
+    }
+
+    pub(super) fn is_locked(&self, path: &Path) -> bool {
+        matches!(self.names.get(path), Some(Node::File(id)) if self.locks.contains(id))
+    }
+}
+
+/// Gives a directory and all that is in it another name.
+pub(super) fn move_names(names: &mut Names, from: &Path, to: &Path) {
+    let moved: Vec<_> = names
+        .extract_if(.., |path, _| path.starts_with(from))
+        .collect();
+    for (path, node) in moved {
+        let inside = path.strip_prefix(from).unwrap_or(Path::new(""));
+        // Joining nothing would leave a slash at the end.
+        let path = if inside.as_os_str().is_empty() {
+            to.to_path_buf()
+        } else {
+            to.join(inside)
+        };
+        names.insert(path, node);
     }
 }
 

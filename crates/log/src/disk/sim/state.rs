@@ -46,6 +46,12 @@ pub(super) enum Change {
         dir: PathBuf,
         set: Vec<(PathBuf, Option<Node>)>,
     },
+    /// A directory gets another name, with all that is in it.
+    MoveDir {
+        dir: PathBuf,
+        from: PathBuf,
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug)]
@@ -58,7 +64,8 @@ pub(super) struct State {
     pub(super) next_file: FileId,
     /// Number of the process that may use the disk.
     pub(super) process: u64,
-    pub(super) locks: BTreeSet<PathBuf>,
+    /// A lock belongs to the file, whatever its name becomes.
+    pub(super) locks: BTreeSet<FileId>,
     pub(super) faults: Vec<Fault>,
     pub(super) capacity_bytes: u64,
     pub(super) sync_ticks: u64,
