@@ -318,7 +318,13 @@ async fn a_half_recovered_node_is_only_taken_up_by_recover() -> anyhow::Result<(
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("nothing to do"), "{said}");
     // What is kept beside it is no other node's directory.
-    let pod = ["format", "--if-empty", "--cluster-id=dmq", &log_dir, "--pod-index=0"];
+    let pod = [
+        "format",
+        "--if-empty",
+        "--cluster-id=dmq",
+        &log_dir,
+        "--pod-index=0",
+    ];
     let (_, said) = run(&pod)?;
     assert!(!said.contains("another node's"), "{said}");
     quorum.node(1)?.start()?;
