@@ -28,7 +28,8 @@ impl Databases {
             return Ok(Self::Sqlite);
         }
         let mut servers = Vec::new();
-        for _ in 0..choice.nodes {
+        // One more for the guest.
+        for _ in 0..=choice.nodes {
             servers.push(Postgres::start().await?);
         }
         Ok(Self::Postgres(servers))

@@ -44,7 +44,7 @@ pub enum Fault {
     DatabaseEmptied,
     /// All databases stand still.
     DatabaseSlow,
-    /// A node joins as a learner, becomes a voter, and leaves.
+    /// A further node joins as a learner and becomes a voter; one voter leaves and comes back; the further node leaves.
     Membership,
     /// A node loses its disk and is replaced by itself under a new directory id.
     Wiped,
@@ -124,15 +124,20 @@ impl Fault {
             | Self::DiskFull
             | Self::SlowDisk
             | Self::DatabaseEmptied
+            | Self::Membership
             | Self::Wiped => true,
             Self::KillAll
             | Self::Ring
             | Self::Delay
             | Self::DatabaseKilled
             | Self::DatabaseSlow
-            | Self::Membership
             | Self::RollingRestart => false,
         }
+    }
+
+    /// Whether it is over once it has been made to happen, some seconds later.
+    pub fn ends_by_itself(self) -> bool {
+        matches!(self, Self::Membership | Self::Wiped | Self::RollingRestart)
     }
 
     /// Whether a healthy majority is left, so that writes must be acknowledged while it lasts.

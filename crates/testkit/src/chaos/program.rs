@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::contain;
 use super::options::Options;
 use super::report::say;
-use super::runner::{self, settle, write_history};
+use super::runner;
 use super::stage::Stage;
+use super::{audit, contain};
 
 /// Exit code of a run that found nothing wrong and tested too little.
 const INVALID: u8 = 75;
@@ -48,13 +48,19 @@ async fn act(folder: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         .await
         .context("the stage cannot be built")?;
     let outcome = runner::run(&mut stage, options).await?;
-    write_history(folder, &outcome.history)?;
-    let index = settle(&mut stage).await?;
+    let findings = audit::examine(&mut stage, &outcome.history, outcome.log)
+        .await
+        .with_context(|| stage.quorum.logs())?;
+    audit::write(folder, &outcome.history, &findings)?;
     say(&format!(
-        "\n{} operations; equal state everywhere at index {index}\n\n{}",
-        outcome.history.len(),
+        "\n{}\n\n{}",
+        findings.summary,
         outcome.report.table()
     ));
+    if !findings.violations.is_empty() {
+        say(&format!("VIOLATED:\n{}", findings.violations.join("\n")));
+        return Ok(ExitCode::FAILURE);
+    }
     if let Some(why) = outcome.report.invalid() {
         say(&format!("invalid: {why}"));
         return Ok(ExitCode::from(INVALID));

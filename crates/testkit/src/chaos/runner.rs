@@ -1,18 +1,20 @@
 //! One run: clients ask all the time while the steps of a plan happen one after the other; in the end everything is healed and
 //! what the clients saw is checked.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
-use super::client::{ClientOptions, Clients, NodeAddress};
+use super::audit::Auditor;
+use super::client::{ClientOptions, Clients};
+use super::fault::Fault;
 use super::operation::{Moment, Operation};
 use super::options::Options;
 use super::plan::Step;
 use super::report::{Report, Row, say};
 use super::stage::Stage;
 use super::strike::{Struck, bites, heal, strike, victim};
+use crate::checkers::CommittedLog;
 use crate::harness::{PATIENCE, wait_until};
 
 /// Before each fault so much time passes without one.
@@ -31,18 +33,19 @@ pub struct Outcome {
     pub report: Report,
     /// Everything that clients asked and were answered.
     pub history: Vec<Operation>,
+    /// Everything that was committed.
+    pub log: CommittedLog,
 }
 
 /// Does the steps and returns what was seen. Fails if a node ended by itself, if nothing was written under a fault that leaves
 /// a majority, or if the nodes do not come together again.
 pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome> {
-    let nodes = stage.urls().into_iter();
-    let nodes = nodes.map(|(id, url)| NodeAddress { id, url }).collect();
     let asked = ClientOptions {
         seed: options.seed,
         ..ClientOptions::default()
     };
-    let clients = Clients::start(nodes, asked, None).await?;
+    let clients = Clients::start(stage.addresses(false), asked, None).await?;
+    let auditor = Auditor::start(stage.directories());
     let mut report = Report::default();
     for step in options.plan() {
         let row = Act {
@@ -58,7 +61,11 @@ pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome
     }
     tokio::time::sleep(CALM).await;
     let history = clients.stop().await?;
-    Ok(Outcome { report, history })
+    Ok(Outcome {
+        report,
+        history,
+        log: auditor.finish()?,
+    })
 }
 
 /// One step with what it works on.
@@ -73,8 +80,12 @@ impl Act<'_> {
         tokio::time::sleep(CALM).await;
         let node = victim(self.stage, &step).await?;
         let struck_at = self.clients.now();
+        if step.fault == Fault::Membership {
+            self.clients.set_nodes(self.stage.addresses(true));
+        }
         let struck = self.hold(step, node).await?;
         let healed_at = self.clients.now();
+        self.clients.set_nodes(self.stage.addresses(false));
         heal(self.stage, struck).await?;
         self.recovered().await?;
         let window = |from: Moment, to: Moment| self.clients.meter().window(from, to);
@@ -90,12 +101,16 @@ impl Act<'_> {
     /// Makes the fault happen and lets it last, at least as long as planned, until it was met and writes went on under it.
     async fn hold(&mut self, step: Step, node: u32) -> anyhow::Result<Struck> {
         let started = Instant::now();
+        let mut before = self.clients.meter().writes();
         let mut struck = strike(self.stage, step.fault, node).await?;
-        let before = self.clients.meter().writes();
-        let progress = || self.clients.meter().writes() >= before + PROGRESS_WRITES;
+        let progress = |before| self.clients.meter().writes() >= before + PROGRESS_WRITES;
+        if step.fault.ends_by_itself() {
+            ensure!(progress(before), "no write went on meanwhile");
+        }
+        before = self.clients.meter().writes();
         while started.elapsed() < step.hold
             || !bites(self.stage, &mut struck).await?
-            || step.fault.leaves_majority() && !progress()
+            || step.fault.leaves_majority() && !progress(before)
         {
             if started.elapsed() > PATIENCE {
                 bail!(
@@ -150,27 +165,4 @@ fn line(row: &Row) -> String {
         row.during.longest_gap.as_secs_f64(),
         row.recovered_after.as_secs_f64(),
     )
-}
-
-/// Every member has the same state at the same index, and the projections follow.
-pub async fn settle(stage: &mut Stage) -> anyhow::Result<u64> {
-    wait_until("all nodes are ready", async || {
-        for node in stage.quorum.nodes() {
-            node.check()?;
-        }
-        Ok(Some(()))
-    })
-    .await?;
-    stage.quorum.same_state_everywhere().await
-}
-
-/// Writes the history where somebody can look at it.
-pub fn write_history(folder: &Path, history: &[Operation]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    let file = std::fs::File::create(folder.join("history.txt"))?;
-    let mut out = std::io::BufWriter::new(file);
-    for operation in history {
-        writeln!(out, "{operation}")?;
-    }
-    Ok(out.flush()?)
 }

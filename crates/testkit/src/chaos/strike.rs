@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::databases::Frozen;
 use super::fault::Fault;
+use super::members;
 use super::plan::{Step, Victim};
 use super::rules::Rules;
 use super::stage::Stage;
@@ -28,6 +29,8 @@ pub enum Struck {
     DatabasesDown,
     /// The databases stand still.
     DatabasesFrozen(Frozen),
+    /// The guest runs on, as a node that was removed.
+    Guest,
     /// Nothing: it is over.
     Over,
 }
@@ -75,7 +78,21 @@ pub async fn strike(stage: &mut Stage, fault: Fault, node: u32) -> anyhow::Resul
             Ok(Struck::DatabasesFrozen(frozen))
         }
         Fault::RollingRestart => restart_all(stage).await,
-        other => anyhow::bail!("{other} cannot be made to happen"),
+        Fault::Membership => {
+            members::exchange(stage, node).await?;
+            Ok(Struck::Guest)
+        }
+        Fault::Wiped => {
+            members::replace(stage, node).await?;
+            Ok(Struck::Over)
+        }
+        Fault::CutOff
+        | Fault::Mute
+        | Fault::Deaf
+        | Fault::Bridge
+        | Fault::Ring
+        | Fault::Loss
+        | Fault::Delay => bail!("{fault} is made of rules"),
     }
 }
 
@@ -100,6 +117,7 @@ pub async fn bites(stage: &mut Stage, struck: &mut Struck) -> anyhow::Result<boo
         | Struck::Paused(_)
         | Struck::DatabasesDown
         | Struck::DatabasesFrozen(_)
+        | Struck::Guest
         | Struck::Over => Ok(true),
     }
 }
@@ -117,6 +135,7 @@ pub async fn heal(stage: &mut Stage, struck: Struck) -> anyhow::Result<()> {
             stage.databases.thaw(frozen);
             Ok(())
         }
+        Struck::Guest => members::dismiss(stage),
         Struck::Over => Ok(()),
     }
 }

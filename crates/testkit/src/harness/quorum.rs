@@ -63,7 +63,9 @@ impl QuorumOptions {
 pub struct Quorum {
     nodes: Vec<Node>,
     links: Links,
-    places: Vec<Place>,
+    options: QuorumOptions,
+    /// gRPC ports by node id: the address book.
+    ports: Vec<(u32, u16)>,
     folder: Option<TempDir>,
 }
 
@@ -100,16 +102,39 @@ impl Quorum {
         };
         let mut nodes = Vec::new();
         for &(id, peer_port) in &ports {
-            let file = folder.path().join(format!("node-{id}.yaml"));
+            let file = book(folder.path(), id);
             std::fs::write(&file, configuration(id, &ports, &links, options)?)?;
             nodes.push(node(id, peer_port, &file, folder.path(), options)?);
         }
         Ok(Self {
             nodes,
             links,
-            places: options.places.clone(),
+            options: options.clone(),
+            ports,
             folder: Some(folder),
         })
+    }
+
+    /// Puts one more node into everybody's address book. It is no member yet, does not run, and is none of [`Self::nodes`].
+    pub fn further(&mut self, place: Place) -> anyhow::Result<Node> {
+        let id = u32::try_from(self.ports.len() + 1)?;
+        self.ports.push((id, PLACED_PEER_PORT));
+        self.options.places.push(place);
+        let folder = self.folder();
+        for &(id, _) in &self.ports {
+            let text = configuration(id, &self.ports, &self.links, &self.options)?;
+            // Nodes look at their files all the time: nobody may see half of one.
+            let (file, new) = (book(&folder, id), folder.join("book.new"));
+            std::fs::write(&new, text)?;
+            std::fs::rename(new, file)?;
+        }
+        node(
+            id,
+            PLACED_PEER_PORT,
+            &book(&folder, id),
+            &folder,
+            &self.options,
+        )
     }
 
     /// Starts every node that does not run.
@@ -157,7 +182,7 @@ impl Quorum {
 
     /// The data directory of a node: `<log-dir>/node-<id>`.
     pub fn data_directory(&self, id: u32) -> PathBuf {
-        let volume = place(&self.places, id).map(|place| place.volume.clone());
+        let volume = place(&self.options.places, id).map(|place| place.volume.clone());
         let volume = volume.unwrap_or_else(|| self.folder().join("data"));
         volume.join(format!("node-{id}"))
     }
@@ -339,6 +364,11 @@ fn node(
         arguments.push(format!("--store.url={url}"));
     }
     Ok(Node::new(id, rest_port, peer_port, arguments, folder).placed(place))
+}
+
+/// The configuration file of a node, which holds its address book.
+fn book(folder: &Path, id: u32) -> PathBuf {
+    folder.join(format!("node-{id}.yaml"))
 }
 
 /// The place of a node, if nodes have any.
