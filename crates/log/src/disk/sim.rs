@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Access, DirEntry, Disk, DiskFile};
 
-pub use fault::{Fault, FaultKind, Operation};
+pub use fault::{Fault, FaultKind, Operation, Struck};
 pub use state::SECTOR_BYTES;
 use state::{FileId, State};
 
@@ -56,6 +56,8 @@ pub struct DiskStats {
     pub written_bytes: u64,
     /// Syncs of files and directories.
     pub syncs: u64,
+    /// Writes and syncs of segments by a process that was told before that one of them failed.
+    pub after_failure: u64,
     /// Simulated duration of all operations, in ticks: the sum of what [`SimDisk::set_sync_ticks`] charged.
     pub busy_ticks: u64,
 }
@@ -102,6 +104,16 @@ impl SimDisk {
         self.state().is_without_power()
     }
 
+    /// Takes back a cut that was set and has not happened.
+    pub fn keep_power(&self) {
+        self.state().power = None;
+    }
+
+    /// Whether the present process was told that a write or sync of its log failed.
+    pub fn has_failed_log(&self) -> bool {
+        self.state().log_failed
+    }
+
     /// Adds a fault.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push(fault);
@@ -110,6 +122,16 @@ impl SimDisk {
     /// Removes all faults that have not happened.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
+    }
+
+    /// The faults that happened since this was asked last.
+    pub fn take_struck(&self) -> Vec<Struck> {
+        std::mem::take(&mut self.state().struck)
+    }
+
+    /// From now on syncs of files only say that they did something: a disk with a volatile cache that lies.
+    pub fn set_lying(&self) {
+        self.state().lies = true;
     }
 
     /// Limits the size of all files together, in bytes; writes that grow a file beyond it get `ENOSPC`.

@@ -13,7 +13,10 @@ impl World {
             return;
         }
         self.after(700 * MS, Event::Initialize);
-        let voters = self.nodes.iter().map(SimNode::member).collect();
+        let voters = self.nodes[..self.params.nodes]
+            .iter()
+            .map(SimNode::member)
+            .collect();
         let request = InitializeRequest {
             cluster_id: CLUSTER.into(),
             incarnation: dmq_metadata::Incarnation::FIRST,
@@ -33,7 +36,9 @@ impl World {
             Answer::Initialized => self.initialized = true,
             Answer::Failed(error) if error.retriable() => {}
             Answer::Failed(error) => {
-                let again = error.to_string().contains("another initialize");
+                let text = error.to_string();
+                let again =
+                    text.contains("another initialize") || text.contains("no storage space");
                 if !again {
                     return Err(format!("initialize: {error}"));
                 }

@@ -37,26 +37,45 @@ impl World {
         (0..self.nodes.len()).try_for_each(|node| self.audit(node))
     }
 
+    /// Whether a node is a member, on the disk that the others know.
+    fn takes_part(&self, node: usize) -> bool {
+        if self.nodes[node].damaged {
+            return false;
+        }
+        let member = self.nodes[node].member();
+        self.membership()
+            .is_some_and(|(_, configuration)| configuration.is_member(&member))
+    }
+
     /// Every member has applied and projected everything.
     fn has_converged(&self) -> bool {
         let last = self.history.last();
-        self.calls.is_empty()
-            && (0..self.nodes.len()).all(|node| {
-                let process = self.nodes[node].process.as_ref();
-                process.is_some_and(|process| process.view.last.index == last)
-                    && self.projected(node) == last
-            })
+        let settled = self
+            .membership()
+            .is_some_and(|(_, configuration)| !configuration.is_joint());
+        settled
+            && self.calls.is_empty()
+            && (0..self.nodes.len())
+                .filter(|node| self.takes_part(*node))
+                .all(|node| {
+                    let process = self.nodes[node].process.as_ref();
+                    process.is_some_and(|process| process.view.last.index == last)
+                        && self.projected(node) == last
+                })
     }
 
     /// What is checked at intervals.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
-        let gap = self.rng.between(20 * MS, 200 * MS);
+        let gap = self
+            .rng
+            .between(self.params.check_gap / 10, self.params.check_gap);
         self.after(gap, Event::Check);
         self.check_answers()?;
         for node in 0..self.nodes.len() {
+            self.check_disk(node)?;
             self.check_projection(node)?;
             self.check_indexes(node)?;
-            if self.rng.chance(20) {
+            if self.rng.chance(10) {
                 self.audit(node)?;
             }
         }
@@ -86,6 +105,7 @@ impl World {
             ));
         }
         match self.history.hash_at(published.index) {
+            _ if self.nodes[node].spoiled => Ok(()),
             Some(hash) if hash == process.view.image.state_hash() => Ok(()),
             known => Err(format!(
                 "node {node}'s view at {published} has not the hash {known:?}"
@@ -94,7 +114,7 @@ impl World {
     }
 
     /// Where everybody is, for a failure.
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let nodes: Vec<String> = (0..self.nodes.len())
             .map(|node| {
                 let projected: LogIndex = self.projected(node);

@@ -2,14 +2,16 @@
 //! the same idempotency key until they know the outcome.
 
 use dmq_metadata::{
-    BrokerEpoch, BrokerId, Command, CreateTopic, Envelope, Fingerprint, Host, Idempotency,
-    IdempotencyKey, IsrMember, LeaderRecovery, LogTime, Principal, RegisterBroker, Reply,
-    RequestId, TopicConfigs, TopicId, TopicLayout, TopicName, TopicRef, UpdatePartition, WallTime,
+    BrokerEpoch, BrokerId, Command, CreateTopic, DeleteTopic, Envelope, Fingerprint, Host,
+    Idempotency, IdempotencyKey, IsrMember, LeaderRecovery, LogTime, Principal, RegisterBroker,
+    Reply, RequestId, TopicConfigs, TopicId, TopicLayout, TopicName, TopicRef, UpdatePartition,
+    WallTime,
 };
 use dmq_raft::{LogIndex, NodeId};
 use dmq_replica::{Ack, Answer, RequestError, View};
 use uuid::Uuid;
 
+use super::params::{MS, Pace, Params};
 use super::rng::Rng;
 
 /// Brokers that the simulation plays; clients beyond them write topics.
@@ -28,6 +30,12 @@ pub(super) struct Client {
     pub(super) leader: Option<usize>,
     /// Tasks that are done.
     pub(super) done: u64,
+    /// Counts what was scheduled for it: only the newest counts.
+    pub(super) turn: u32,
+    /// How long it does nothing after an answer.
+    think: (u64, u64),
+    /// How long after a heartbeat it sends the next one, if it is a broker.
+    beat: u64,
     /// The registration of its broker, once it knows of it. Nobody takes it back in a run.
     pub(super) registered: Option<BrokerEpoch>,
 }
@@ -67,8 +75,15 @@ pub(super) enum Next {
 
 impl Client {
     /// A client with randomness of its own.
-    pub(super) fn new(number: usize, rng: Rng) -> Self {
+    pub(super) fn new(number: usize, params: &Params, rng: Rng) -> Self {
+        let beat = match params.pace {
+            Pace::Busy => 500 * MS,
+            Pace::Quiet => 3_000 * MS,
+        };
         Self {
+            turn: 0,
+            think: params.think,
+            beat,
             number,
             rng,
             keys: 0,
@@ -90,9 +105,12 @@ impl Client {
             return Task::Heartbeat(self.broker());
         }
         match self.rng.between(0, 9) {
-            0..=3 => self.create(),
-            4..=7 => view
+            0..=2 => self.create(),
+            3..=5 => view
                 .and_then(|view| self.update(view))
+                .unwrap_or_else(|| self.create()),
+            6..=7 => view
+                .and_then(|view| self.delete(view))
                 .unwrap_or_else(|| self.create()),
             8 => Task::Read,
             _ => Task::ReadOwn,
@@ -159,6 +177,14 @@ impl Client {
         })))
     }
 
+    /// Some topic goes away.
+    fn delete(&mut self, view: &View) -> Option<Task> {
+        let topics: Vec<_> = view.image.topics().collect();
+        let id = self.rng.pick(&topics)?.id;
+        let topic = TopicRef::Id(id);
+        Some(self.write(Command::DeleteTopic(DeleteTopic { topic })))
+    }
+
     fn write(&mut self, command: Command) -> Task {
         self.keys += 1;
         let key = IdempotencyKey::parse(&format!("client-{}-{}", self.number, self.keys));
@@ -203,10 +229,16 @@ impl Client {
     /// How long it waits before it does something again, in microseconds.
     pub(super) fn pause(&mut self) -> u64 {
         if self.is_broker() {
-            500_000
+            self.beat
         } else {
-            self.rng.between(1_000, 60_000)
+            self.rng.between(self.think.0, self.think.1)
         }
+    }
+
+    /// From now on it does not rest for long.
+    pub(super) fn hurry(&mut self) {
+        self.think = (MS, 60 * MS);
+        self.beat = 500 * MS;
     }
 
     /// Reacts to an answer.

@@ -9,30 +9,41 @@
 //!
 //! | file | has |
 //! |---|---|
-//! | `world` | time, the queue of events |
+//! | `world`, `queue` | time, the queue of events |
 //! | `node`, `work`, `store`, `transfer` | a process, its parts at work, its projector, its snapshots |
-//! | `client`, `requests`, `birth` | what clients and the administrator want, and their calls |
-//! | `network`, `faults` | what goes wrong |
-//! | `history`, `checks` | what must hold |
+//! | `client`, `requests`, `birth`, `members` | what clients and administrators want, and their calls |
+//! | `plan`, `network`, `faults`, `disk_faults`, `rot` | what goes wrong |
+//! | `history`, `checks`, `corruption` | what must hold |
+//! | `story`, `shrink` | a failing run in words, and the shortest that still fails |
 
 mod birth;
 mod checks;
 mod client;
+mod corruption;
+mod disk_faults;
 mod faults;
 mod history;
+mod members;
 mod network;
 mod node;
 mod params;
+mod plan;
+mod queue;
 mod report;
 mod requests;
 mod rng;
+mod rot;
+mod shrink;
 mod store;
+mod story;
 mod transfer;
 mod work;
 mod world;
 
-pub use params::{Params, SECOND};
+pub use corruption::{Findings, Who, run_spoiled};
+pub use params::{Pace, Params, SECOND};
 pub use report::{Failure, Faults, Report};
+pub use shrink::{Cuts, shrink};
 
 use world::World;
 
@@ -49,17 +60,10 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(params: Params) -> Result<Report, Failure> {
-    let seed = params.seed;
-    let nodes = params.nodes;
-    let fail = |at: u64, violation: String| Failure {
-        seed,
-        nodes,
-        at_micros: at,
-        violation,
-    };
-    let mut world = World::new(params).map_err(|violation| fail(0, violation))?;
+    let told = params.clone();
+    let mut world = World::new(params).map_err(|violation| Failure::early(&told, violation))?;
     match world.live() {
         Ok(()) => Ok(world.report()),
-        Err(violation) => Err(fail(world.now, violation)),
+        Err(violation) => Err(Failure::late(&told, violation, &world)),
     }
 }

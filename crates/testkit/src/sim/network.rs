@@ -14,37 +14,53 @@ pub(super) struct Network {
     duplication: u64,
     late: u64,
     delay_max: u64,
+    lost: u64,
+    doubled: u64,
+    delayed: u64,
 }
 
 impl Network {
     /// A network as the run's setting says.
     pub(super) fn new(params: &Params, rng: Rng) -> Self {
+        let quiet = params.cuts.calm_network;
         Self {
             rng,
             cut: BTreeSet::new(),
-            loss: params.loss,
-            duplication: params.duplication,
-            late: params.late,
+            loss: if quiet { 0 } else { params.loss },
+            duplication: if quiet { 0 } else { params.duplication },
+            late: if quiet { 0 } else { params.late },
             delay_max: params.delay_max,
+            lost: 0,
+            doubled: 0,
+            delayed: 0,
         }
     }
 
     /// The delays after which one message arrives: none if it is lost, several if it is duplicated.
-    pub(super) fn delays(&mut self, from: usize, to: usize) -> Vec<u64> {
-        if !self.is_open(from, to) || self.rng.chance(self.loss) {
-            return Vec::new();
-        }
-        let copies = if self.rng.chance(self.duplication) {
-            2
+    pub(super) fn delays(&mut self, from: usize, to: usize) -> impl Iterator<Item = u64> + use<> {
+        let mut delays = [None, None];
+        if !self.is_open(from, to) {
+        } else if self.rng.chance(self.loss) {
+            self.lost += 1;
         } else {
-            1
-        };
-        (0..copies).map(|_| self.delay()).collect()
+            delays[0] = Some(self.delay());
+            if self.rng.chance(self.duplication) {
+                self.doubled += 1;
+                delays[1] = Some(self.delay());
+            }
+        }
+        delays.into_iter().flatten()
+    }
+
+    /// Messages that were lost, doubled and late.
+    pub(super) fn counts(&self) -> (u64, u64, u64) {
+        (self.lost, self.doubled, self.delayed)
     }
 
     fn delay(&mut self) -> u64 {
         let usual = self.rng.between(50, self.delay_max);
         if self.rng.chance(self.late) {
+            self.delayed += 1;
             usual + self.rng.between(10, 900) * MS
         } else {
             usual

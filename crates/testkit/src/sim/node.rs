@@ -15,10 +15,9 @@ use dmq_replica::{
 };
 use dmq_store::{MemoryDatabase, MemoryStore, Owner};
 
-use super::params::Params;
+use super::params::{MS, Pace, Params};
+use super::rng::Rng;
 
-/// Length of a tick.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Name of the simulated cluster.
 pub(super) const CLUSTER: &str = "sim";
 
@@ -55,10 +54,22 @@ pub(super) struct SimNode {
     pub(super) paused_until: u64,
     /// Until then nothing may be expected of it.
     pub(super) slow_until: u64,
+    /// Until then every write of its log takes long.
+    pub(super) slow_disk_until: u64,
     /// When it was last seen leading.
     pub(super) led_at: u64,
     /// The stop sequence runs.
     pub(super) stopping: bool,
+    /// Its disk is refused: it does not start any more, until it is replaced.
+    pub(super) damaged: bool,
+    /// Its image is made wrong by a test: what it says is not believed.
+    pub(super) spoiled: bool,
+    /// The life in which an operation of its disk last failed.
+    pub(super) struck_in: Option<u32>,
+    /// When its log was first seen to have failed in this life.
+    pub(super) log_failed_at: Option<u64>,
+    /// Decides how long its parts let their queues wait, and the like.
+    pub(super) rng: Rng,
 }
 
 /// A running process.
@@ -71,6 +82,10 @@ pub(super) struct Process {
     pub(super) writer: LogWriter<SimDisk>,
     /// What waits for it.
     pub(super) log_inbox: VecDeque<LogInput>,
+    /// Ticks that the log writer has taken with nothing else to do.
+    pub(super) log_idle: u32,
+    /// The log writer waits for space.
+    pub(super) log_starved: bool,
     /// Owner of the image, with its own queue.
     pub(super) applier: Applier<SimDisk>,
     /// The feed.
@@ -99,9 +114,26 @@ pub(super) struct Process {
     pub(super) pin_calls: BTreeMap<Ticket, usize>,
 }
 
+/// Ticks after which a log writer without work has nothing to do until there is some: it has confirmed its last
+/// frame by then.
+const LOG_IDLE_TICKS: u32 = 64;
+
+impl Process {
+    /// Whether a tick means anything to the log writer.
+    pub(super) fn log_wants_tick(&mut self) -> bool {
+        self.log_idle += 1;
+        self.log_starved || self.log_idle <= LOG_IDLE_TICKS
+    }
+
+    /// Whether a tick means anything to the projector.
+    pub(super) fn store_wants_tick(&self) -> bool {
+        !self.store_open || self.store_work.is_some()
+    }
+}
+
 impl SimNode {
     /// A formatted node that does not run yet.
-    pub(super) fn new(index: usize, seed: u64, directory: u128) -> Self {
+    pub(super) fn new(index: usize, params: &Params, rng: &mut Rng) -> Self {
         let number = u32::try_from(index).unwrap_or(0) + 1;
         let identity = Identity {
             cluster_id: CLUSTER.into(),
@@ -110,21 +142,35 @@ impl SimNode {
                 nonce: 0,
             },
             node: NodeId(number),
-            directory: DirectoryId(directory),
+            directory: DirectoryId(rng.next_u128()),
         };
         let node = Self {
             identity,
-            disk: SimDisk::new(seed),
+            disk: new_disk(params, rng),
             database: MemoryDatabase::new(),
             life: 0,
             process: None,
             paused_until: 0,
             slow_until: 0,
+            slow_disk_until: 0,
             led_at: 0,
             stopping: false,
+            damaged: false,
+            spoiled: false,
+            struck_in: None,
+            log_failed_at: None,
+            rng: rng.split(),
         };
         node.format();
         node
+    }
+
+    /// A damaged member is wiped: another directory on an empty disk, the same node and database.
+    pub(super) fn wipe(&mut self, params: &Params) {
+        self.identity.directory = DirectoryId(self.rng.next_u128());
+        self.disk = new_disk(params, &mut self.rng);
+        self.damaged = false;
+        self.format();
     }
 
     fn format(&self) {
@@ -135,7 +181,8 @@ impl SimNode {
         DataDir::format(&self.disk, &self.root(), &self.identity, &options).expect("format");
     }
 
-    fn root(&self) -> PathBuf {
+    /// Its directory.
+    pub(super) fn root(&self) -> PathBuf {
         Path::new("/").join(format!("node-{}", self.identity.node))
     }
 
@@ -175,11 +222,14 @@ impl SimNode {
         self.life += 1;
         self.paused_until = 0;
         self.stopping = false;
+        self.log_failed_at = None;
         self.process = Some(Process {
             driver: member.driver,
             driver_inbox: VecDeque::new(),
             writer: member.writer,
             log_inbox: VecDeque::new(),
+            log_idle: 0,
+            log_starved: false,
             applier: member.applier,
             feed: member.feed,
             feed_inbox: VecDeque::new(),
@@ -198,22 +248,39 @@ impl SimNode {
     }
 }
 
-/// The settings of a member: the usual times, but bounds so small that every rule is met often.
-fn settings(params: &Params, id: MemberId, seed: u64) -> Settings {
+fn new_disk(params: &Params, rng: &mut Rng) -> SimDisk {
+    let disk = SimDisk::new(rng.next());
+    if params.lying_disks {
+        disk.set_lying();
+    }
+    disk
+}
+
+/// The settings of a member: bounds so small that every rule is met often, and times that are short in a busy
+/// run and the usual ones in a quiet run.
+pub(super) fn settings(params: &Params, id: MemberId, seed: u64) -> Settings {
+    let tick = Duration::from_micros(params.tick);
+    let ticks = |ms: u64| u32::try_from(ms * MS / params.tick).unwrap_or(1);
+    let (election, heartbeat) = match params.pace {
+        Pace::Busy => (500, 100),
+        Pace::Quiet => (1_000, 150),
+    };
     let raft = Config {
-        election_ticks: 50,
-        heartbeat_ticks: 10,
-        check_quorum_ticks: 75,
-        transfer_ticks: 50,
+        election_ticks: ticks(election),
+        heartbeat_ticks: ticks(heartbeat),
+        check_quorum_ticks: ticks(election * 3 / 2),
+        transfer_ticks: ticks(election),
         inflight_messages_max: 8,
         append_entries_max: 32,
         append_bytes_max: 16 << 10,
         ..Config::new(id, seed)
     };
-    let mut settings = Settings::new(TICK, raft);
+    let mut settings = Settings::new(tick, raft);
     settings.kept_entries = params.kept_entries;
     settings.snapshot_bytes_min = params.snapshot_bytes;
     settings.cache_bytes = params.cache_bytes;
-    settings.session_ticks = 300;
+    if params.pace == Pace::Busy {
+        settings.session_ticks = 300;
+    }
     settings
 }

@@ -72,7 +72,10 @@ impl World {
         let open = self.network.is_open(from, transfer.to) && !self.rng.chance(self.params.loss);
         let moved = (alive && open).then(|| move_piece(&mut transfer)).flatten();
         match moved {
-            None => self.sent(from, life, peer, false),
+            None => {
+                self.faults.broken_transfers += 1;
+                self.sent(from, life, peer, false);
+            }
             Some(false) => {
                 self.transfers.insert(number, transfer);
                 let delay = self.rng.between(100, 5 * MS);

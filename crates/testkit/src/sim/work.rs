@@ -2,8 +2,8 @@
 
 use dmq_raft::{LogIndex, Message, MessageBody};
 use dmq_replica::{
-    Alarm, AlarmKind, Answer, ApplierInput, ApplierOutput, ApplierStop, DriverInput, DriverOutput,
-    ExitReason, FeedInput, LogInput, PinError, RequestError, Ticket, fill, write_snapshot,
+    Answer, ApplierInput, ApplierOutput, ApplierStop, DriverInput, DriverOutput, ExitReason,
+    FeedInput, LogInput, LogOutput, PinError, RequestError, Ticket, fill, write_snapshot,
 };
 
 use super::history::Violation;
@@ -14,7 +14,7 @@ use super::world::{Delivery, Event, World};
 impl World {
     /// Wakes a part, unless it is on its way already.
     pub(super) fn wake(&mut self, node: usize, part: Part) {
-        let delay = self.delay_of(part);
+        let delay = self.delay_of(node, part);
         let life = self.nodes[node].life;
         let Some(process) = &mut self.nodes[node].process else {
             return;
@@ -25,16 +25,18 @@ impl World {
     }
 
     /// How long a part lets its queue wait, in microseconds.
-    fn delay_of(&mut self, part: Part) -> u64 {
+    fn delay_of(&mut self, node: usize, part: Part) -> u64 {
+        let slow = self.nodes[node].slow_disk_until > self.now;
         let longest = match part {
             Part::Driver => 200,
+            Part::Log if slow => 500 * MS,
             Part::Log => self.params.disk_max,
             Part::Applier => 2_000,
             Part::Feed => 1_000,
             Part::Store => 8_000,
             Part::Snapshot => 200_000,
         };
-        self.rng.between(5, longest)
+        self.nodes[node].rng.between(5, longest)
     }
 
     /// A part takes its turn.
@@ -66,11 +68,12 @@ impl World {
     }
 
     /// Some of what waits: all, or a random first part of it.
-    fn some(&mut self, waiting: usize) -> usize {
-        if self.rng.chance(500) {
+    fn some(&mut self, node: usize, waiting: usize) -> usize {
+        let rng = &mut self.nodes[node].rng;
+        if rng.chance(500) {
             waiting
         } else {
-            self.rng.index(waiting + 1)
+            rng.index(waiting + 1)
         }
     }
 
@@ -82,7 +85,7 @@ impl World {
         let waiting = self
             .process(node)
             .map_or(0, |process| process.driver_inbox.len());
-        let count = self.some(waiting).max(1).min(waiting);
+        let count = self.some(node, waiting).max(1).min(waiting);
         let Some(process) = self.process(node) else {
             return Ok(());
         };
@@ -102,13 +105,14 @@ impl World {
         match output {
             DriverOutput::Persist(persist) => {
                 self.history.appended(&persist.entries);
+                self.note_configurations(&persist.entries);
                 self.queue_log(node, LogInput::Persist(persist));
             }
             DriverOutput::Purge(up_to) => self.queue_log(node, LogInput::Purge(up_to)),
             DriverOutput::Send(message) => self.send_message(node, message),
             DriverOutput::Fill { message, range } => {
                 let life = self.nodes[node].life;
-                let delay = self.rng.between(10, 20 * MS);
+                let delay = self.nodes[node].rng.between(10, 20 * MS);
                 self.after(delay, Event::Fill(node, life, message, range));
             }
             DriverOutput::SendSnapshot(message) => self.start_transfer(node, message),
@@ -117,7 +121,8 @@ impl World {
                     self.send(node, to, &Delivery::Report(report));
                 }
             }
-            DriverOutput::Apply(committed) => {
+            DriverOutput::Apply(mut committed) => {
+                self.spoil(node, &mut committed);
                 self.queue_applier(node, ApplierInput::Apply(committed));
             }
             DriverOutput::Install(last) => {
@@ -141,10 +146,11 @@ impl World {
             }
             DriverOutput::Event(event) => {
                 if event.role == dmq_raft::Role::Leader {
+                    self.note_leader(node);
                     return self.history.leads(node, event.term);
                 }
             }
-            DriverOutput::Alarm(alarm) => return check_alarm(node, &alarm),
+            DriverOutput::Alarm(alarm) => return self.alarmed(node, alarm),
             DriverOutput::Exit(reason) => return self.exited(node, &reason),
         }
         Ok(())
@@ -188,6 +194,7 @@ impl World {
     fn queue_log(&mut self, node: usize, input: LogInput) {
         if let Some(process) = self.process(node) {
             process.log_inbox.push_back(input);
+            process.log_idle = 0;
         }
         self.wake(node, Part::Log);
     }
@@ -210,12 +217,18 @@ impl World {
         let waiting = self
             .process(node)
             .map_or(0, |process| process.log_inbox.len());
-        let count = self.some(waiting).max(1).min(waiting);
+        let count = self.some(node, waiting).max(1).min(waiting);
         let Some(process) = self.process(node) else {
             return;
         };
         let inputs: Vec<_> = process.log_inbox.drain(..count).collect();
         let outputs = process.writer.run(inputs);
+        for output in &outputs {
+            process.log_idle = 0;
+            if let LogOutput::NoSpace(starved) = output {
+                process.log_starved = *starved;
+            }
+        }
         self.tell(node, || format!("log {outputs:?}"));
         if count < waiting {
             self.wake(node, Part::Log);
@@ -254,6 +267,9 @@ impl World {
         feed: Option<&FeedInput>,
         driver: &[DriverInput],
     ) -> Result<(), Violation> {
+        if self.nodes[node].spoiled {
+            return Ok(());
+        }
         for input in driver {
             match (input, feed) {
                 (DriverInput::Applied(batch), Some(FeedInput::Changes { sets, .. })) => {
@@ -326,18 +342,17 @@ impl World {
         match reason {
             ExitReason::Stopped => {
                 let process = self.nodes[node].process.take();
-                if let Some(Err(error)) = process.map(|process| process.writer.close()) {
+                if let Some(Err(error)) = process.map(|process| process.writer.close())
+                    && !self.note_struck(node)
+                    && !self.nodes[node].disk.is_without_power()
+                {
                     return Err(format!("node {node}'s log does not close: {error}"));
                 }
                 self.bury(node);
                 Ok(())
             }
-            // Only a disk without power fails here.
-            ExitReason::LogFailed(_) if self.nodes[node].disk.is_without_power() => {
-                self.power_failed(node);
-                Ok(())
-            }
-            reason => Err(format!("node {node} exits: {reason:?}")),
+            ExitReason::LogFailed(reason) => self.log_failed(node, reason),
+            ExitReason::Corrupt(reason) => self.found_corrupt(node, reason),
         }
     }
 }
@@ -378,21 +393,5 @@ fn summary(output: &DriverOutput) -> String {
             body => format!("to {} in {} {body:?}", message.to.node, message.term),
         },
         other => format!("{other:?}"),
-    }
-}
-
-/// Alarms that no fault of this simulation may raise.
-fn check_alarm(node: usize, alarm: &Alarm) -> Result<(), Violation> {
-    let harmless = match alarm.kind {
-        AlarmKind::NoSpace | AlarmKind::SnapshotFailed => true,
-        AlarmKind::Diverged
-        | AlarmKind::Corrupt
-        | AlarmKind::ProjectionStopped
-        | AlarmKind::UnknownEntry => !alarm.raised,
-    };
-    if harmless {
-        Ok(())
-    } else {
-        Err(format!("node {node} raises {alarm:?}"))
     }
 }

@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dmq_metadata::FeatureLevel;
-use dmq_raft::{LogIndex, MemberId, Message};
+use dmq_raft::{Configuration, EntryId, LogIndex, MemberId, Message};
 use dmq_replica::{DriverInput, MemberReport, PinDigest, PinError, Ticket};
 
 use super::client::{BROKERS, Call, Client};
+use super::corruption::Findings;
 use super::history::{History, Violation};
 use super::network::Network;
-use super::node::{Part, SimNode, TICK};
+use super::node::{Part, SimNode};
 use super::params::{MS, Params};
+use super::plan::{self, Planned};
+use super::queue::Queue;
 use super::rng::Rng;
+use super::story::Told;
 use super::transfer::Transfer;
 use super::{Faults, Report};
 
@@ -28,16 +32,18 @@ pub(super) enum Event {
     Fill(usize, u32, Message, std::ops::RangeInclusive<LogIndex>),
     /// The next piece of a snapshot.
     Piece(u64),
-    /// A client does something.
-    Client(usize),
+    /// A client does something, unless it was told otherwise since.
+    Client(usize, u32),
     /// The administrator tries to initialise.
     Initialize,
     /// A dead process is started.
     Start(usize),
     /// A stopping process has no open requests any more.
     Drained(usize, u32),
-    /// The next fault.
-    Fault,
+    /// This part of the plan.
+    Fault(usize),
+    /// A damaged node comes back on an empty disk.
+    Replace(usize),
     /// Cut links work again.
     Heal,
     /// A database comes back.
@@ -82,8 +88,7 @@ pub(super) struct World {
     pub(super) rng: Rng,
     /// Simulated time in microseconds.
     pub(super) now: u64,
-    events: BTreeMap<(u64, u64), Event>,
-    order: u64,
+    events: Queue<Event>,
     /// The nodes.
     pub(super) nodes: Vec<SimNode>,
     /// The links.
@@ -107,7 +112,15 @@ pub(super) struct World {
     pub(super) chaos: bool,
     /// The quorum is born.
     pub(super) initialized: bool,
-    /// What happened so far.
+    /// What is to go wrong.
+    pub(super) plan: Vec<Planned>,
+    /// What did.
+    pub(super) story: Vec<Told>,
+    /// Every configuration that was ever put into a log, by its entry.
+    pub(super) configurations: BTreeMap<(LogIndex, EntryId), Configuration>,
+    /// What members said about corruption.
+    pub(super) findings: Findings,
+    /// What happened so far, by kind.
     pub(super) faults: Faults,
     trace: u64,
     steps: u64,
@@ -121,19 +134,19 @@ impl World {
     /// # Errors
     /// A node that does not start.
     pub(super) fn new(params: Params) -> Result<Self, Violation> {
-        let mut rng = Rng::new(params.seed);
+        let mut rng = Rng::new(params.seed ^ params.cuts.salt);
         let network = Network::new(&params, rng.split());
-        let nodes: Vec<_> = (0..params.nodes)
-            .map(|index| SimNode::new(index, rng.next(), rng.next_u128()))
+        let nodes: Vec<_> = (0..params.nodes + params.standby)
+            .map(|index| SimNode::new(index, &params, &mut rng))
             .collect();
         let clients = (0..params.clients + BROKERS)
-            .map(|number| Client::new(number, rng.split()))
+            .map(|number| Client::new(number, &params, rng.split()))
             .collect();
+        let plan = plan::draw(&params);
         let mut world = Self {
             rng,
             now: 0,
-            events: BTreeMap::new(),
-            order: 0,
+            events: Queue::default(),
             nodes,
             network,
             clients,
@@ -146,6 +159,10 @@ impl World {
             quiet: false,
             chaos: true,
             initialized: false,
+            plan,
+            story: Vec::new(),
+            configurations: BTreeMap::new(),
+            findings: Findings::default(),
             faults: Faults::default(),
             trace: 0xcbf2_9ce4_8422_2325,
             steps: 0,
@@ -161,10 +178,14 @@ impl World {
             self.start_node(node)?;
         }
         for client in 0..self.clients.len() {
-            self.after(300 * MS, Event::Client(client));
+            self.client_after(client, 300 * MS);
         }
         self.after(MS, Event::Initialize);
-        self.after(self.params.fault_gap, Event::Fault);
+        for (number, planned) in self.plan.iter().enumerate() {
+            if self.params.cuts.keeps(number) {
+                self.events.push(planned.at, Event::Fault(number));
+            }
+        }
         self.after(self.params.chaos, Event::Calm);
         self.after(100 * MS, Event::Check);
         Ok(())
@@ -172,8 +193,7 @@ impl World {
 
     /// Schedules an event.
     pub(super) fn after(&mut self, delay: u64, event: Event) {
-        self.order += 1;
-        self.events.insert((self.now + delay, self.order), event);
+        self.events.push(self.now + delay, event);
     }
 
     /// A ticket that was never used.
@@ -191,12 +211,7 @@ impl World {
         end: u64,
         until: impl Fn(&Self) -> bool,
     ) -> Result<bool, Violation> {
-        while let Some(((time, _), event)) = self.events.pop_first() {
-            if time > end {
-                self.order += 1;
-                self.events.insert((time, self.order), event);
-                break;
-            }
+        while let Some((time, event)) = self.events.pop_until(end) {
             self.now = time;
             self.note(&event);
             self.happen(event)?;
@@ -229,7 +244,7 @@ impl World {
             Event::Arrive(node, _) => (3, *node as u64),
             Event::Fill(node, ..) => (4, *node as u64),
             Event::Piece(transfer) => (5, *transfer),
-            Event::Client(client) => (6, *client as u64),
+            Event::Client(client, _) => (6, *client as u64),
             _ => (7, self.history.last().0),
         };
         for word in [self.now, kind, detail] {
@@ -249,13 +264,14 @@ impl World {
             Event::Arrive(node, delivery) => self.arrive(node, delivery),
             Event::Fill(node, life, message, range) => self.fill(node, life, message, &range),
             Event::Piece(transfer) => self.piece(transfer),
-            Event::Client(client) => self.client_acts(client),
+            Event::Client(client, turn) => self.client_acts(client, turn),
             Event::Initialize => self.initialize(),
             Event::Start(node) => return self.start_node(node),
             Event::Drained(node, life) => {
                 self.queue_driver(node, life, DriverInput::Drained);
             }
-            Event::Fault => self.next_fault(),
+            Event::Fault(number) => return self.fault(number),
+            Event::Replace(node) => return self.replace(node),
             Event::Heal => self.network.heal(),
             Event::StoreUp(node) => self.nodes[node].database.set_down(false),
             Event::Space(node) => self.nodes[node].disk.set_capacity(u64::MAX),
@@ -284,14 +300,21 @@ impl World {
     /// # Errors
     /// It does not start: nothing that happens here may have that effect.
     pub(super) fn start_node(&mut self, node: usize) -> Result<(), Violation> {
-        if self.nodes[node].process.is_some() {
+        if self.nodes[node].process.is_some() || self.nodes[node].damaged {
             return Ok(());
         }
         let seed = self.rng.next();
         if let Err(error) = self.nodes[node].start(&self.params, seed) {
-            // The cut that was set met the recovery.
+            // The cut or the error that was set met the recovery.
             if self.nodes[node].disk.is_without_power() {
-                self.power_failed(node);
+                let mut rng = self.nodes[node].rng.split();
+                self.power_failed(node, &mut rng);
+                return Ok(());
+            }
+            self.nodes[node].life += 1;
+            if self.note_struck(node) {
+                self.faults.failed_starts += 1;
+                self.bury(node);
                 return Ok(());
             }
             return Err(format!("node {node} does not start: {error}"));
@@ -310,15 +333,21 @@ impl World {
             return;
         }
         // Clocks differ by up to 2 %.
-        let period = u64::try_from(TICK.as_micros()).unwrap_or(10 * MS);
+        let period = self.params.tick;
         let drift = (node as u64 % 3) * period / 100;
         self.after(period + drift, Event::Tick(node, life));
         self.queue_driver(node, life, DriverInput::Tick);
-        if let Some(process) = &mut self.nodes[node].process {
+        let Some(process) = &mut self.nodes[node].process else {
+            return;
+        };
+        let (log, store) = (process.log_wants_tick(), process.store_wants_tick());
+        if log {
             process.log_inbox.push_back(dmq_replica::LogInput::Tick);
+            self.wake(node, Part::Log);
         }
-        self.wake(node, Part::Log);
-        self.wake(node, Part::Store);
+        if store {
+            self.wake(node, Part::Store);
+        }
     }
 
     /// Queues something for a driver, if that process still runs.
@@ -375,15 +404,19 @@ impl World {
 
     /// What the run amounts to.
     pub(super) fn report(&self) -> Report {
+        let mut faults = self.faults;
+        (faults.lost_messages, faults.doubled, faults.late) = self.network.counts();
         Report {
             seed: self.params.seed,
+            pace: self.params.pace,
             nodes: self.params.nodes,
             simulated_micros: self.now,
+            recovered_micros: self.now.saturating_sub(self.params.chaos),
             events: self.steps,
             commits: self.history.last().0,
             acknowledged: self.history.acknowledged,
             terms: self.history.terms_led() as u64,
-            faults: self.faults,
+            faults,
             trace: self.trace,
         }
     }

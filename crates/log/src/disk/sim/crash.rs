@@ -11,6 +11,7 @@ impl State {
         self.process += 1;
         self.locks.clear();
         self.power = None;
+        self.log_failed = false;
     }
 
     pub(super) fn crash(&mut self, survivors: Survivors) {

@@ -43,6 +43,37 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// A fault that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck {
+    /// What failed.
+    pub operation: Operation,
+    /// How.
+    pub kind: FaultKind,
+    /// Last component of the path.
+    pub name: String,
+}
+
+impl Struck {
+    /// Whether the log itself was not written or not made durable: the process must end, and touch no
+    /// segment any more.
+    pub(super) fn breaks_the_log(&self) -> bool {
+        is_segment(&self.name) && matches!(self.operation, Operation::Write | Operation::Sync)
+    }
+}
+
+/// Whether a file of this name is a segment of the log.
+pub(super) fn is_segment(name: &str) -> bool {
+    name.ends_with(".seg")
+}
+
+/// The last component of a path.
+pub(super) fn name_of(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default()
+}
+
 impl FaultKind {
     pub(super) fn error(self) -> io::Error {
         match self {
@@ -54,15 +85,11 @@ impl FaultKind {
 }
 
 /// Finds out whether an operation fails now, and counts it.
-pub(super) fn strike(
-    faults: &mut Vec<Fault>,
-    operation: Operation,
-    path: &Path,
-) -> Option<FaultKind> {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+pub(super) fn strike(faults: &mut Vec<Fault>, operation: Operation, path: &Path) -> Option<Struck> {
+    if faults.is_empty() {
+        return None;
+    }
+    let name = name_of(path);
     let matches =
         |fault: &Fault| fault.operation == operation && name.contains(fault.name_contains.as_str());
     let position = faults.iter().position(matches)?;
@@ -71,6 +98,10 @@ pub(super) fn strike(
             faults[position].after = left;
             None
         }
-        None => Some(faults.remove(position).kind),
+        None => Some(Struck {
+            operation,
+            kind: faults.remove(position).kind,
+            name: name.into_owned(),
+        }),
     }
 }

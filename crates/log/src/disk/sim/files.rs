@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::fault::{self, FaultKind, Operation};
+use super::fault::{FaultKind, Operation};
 use super::state::{Change, Content, FileId, Node, Random, State};
 
 impl State {
@@ -15,9 +15,7 @@ impl State {
         offset: u64,
     ) -> io::Result<usize> {
         self.check_power()?;
-        if let Some(kind) = fault::strike(&mut self.faults, Operation::Read, path) {
-            return Err(kind.error());
-        }
+        self.strike(Operation::Read, path)?;
         let seen = &self.content(id)?.seen;
         let rest = usize::try_from(offset)
             .ok()
@@ -72,7 +70,9 @@ impl State {
             return Err(error);
         }
         self.count_sync();
-        self.persist_matching(is_here);
+        if !self.lies {
+            self.persist_matching(is_here);
+        }
         Ok(())
     }
 
@@ -81,6 +81,9 @@ impl State {
     }
 
     pub(super) fn available_bytes(&self) -> u64 {
+        if self.capacity_bytes == u64::MAX {
+            return u64::MAX;
+        }
         let is_named = |id: &FileId| self.names.values().any(|node| *node == Node::File(*id));
         let used = self.files.iter().filter(|(id, _)| is_named(id));
         let used: usize = used.map(|(_, content)| content.seen.len()).sum();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::DiskStats;
-use super::fault::{self, Fault, Operation};
+use super::fault::{self, Fault, Operation, Struck};
 
 /// What is written without tearing, in bytes.
 pub const SECTOR_BYTES: usize = 512;
@@ -67,6 +67,12 @@ pub(super) struct State {
     /// A lock belongs to the file, whatever its name becomes.
     pub(super) locks: BTreeSet<FileId>,
     pub(super) faults: Vec<Fault>,
+    /// Faults that happened and that nobody has asked for yet.
+    pub(super) struck: Vec<Struck>,
+    /// The log of the present process could not be written.
+    pub(super) log_failed: bool,
+    /// Syncs promise what they do not do.
+    pub(super) lies: bool,
     pub(super) capacity_bytes: u64,
     pub(super) sync_ticks: u64,
     pub(super) stats: DiskStats,
@@ -87,6 +93,9 @@ impl State {
             process: 1,
             locks: BTreeSet::new(),
             faults: Vec::new(),
+            struck: Vec::new(),
+            log_failed: false,
+            lies: false,
             capacity_bytes: u64::MAX,
             sync_ticks: 0,
             stats: DiskStats::default(),
@@ -105,6 +114,9 @@ impl State {
             process: self.process,
             locks: BTreeSet::new(),
             faults: self.faults.clone(),
+            struck: Vec::new(),
+            log_failed: self.log_failed,
+            lies: self.lies,
             capacity_bytes: self.capacity_bytes,
             sync_ticks: self.sync_ticks,
             stats: self.stats,
@@ -138,10 +150,22 @@ impl State {
         self.check_power()?;
         self.power = self.power.map(|left| left - 1);
         self.stats.changes += 1;
-        match fault::strike(&mut self.faults, operation, path) {
-            Some(kind) => Err(kind.error()),
-            None => Ok(()),
+        let bytes_too = matches!(operation, Operation::Write | Operation::Sync);
+        if self.log_failed && bytes_too && fault::is_segment(&fault::name_of(path)) {
+            self.stats.after_failure += 1;
         }
+        self.strike(operation, path)
+    }
+
+    /// Lets a fault happen whose time has come.
+    pub(super) fn strike(&mut self, operation: Operation, path: &Path) -> io::Result<()> {
+        let Some(struck) = fault::strike(&mut self.faults, operation, path) else {
+            return Ok(());
+        };
+        let error = struck.kind.error();
+        self.log_failed |= struck.breaks_the_log();
+        self.struck.push(struck);
+        Err(error)
     }
 
     pub(super) fn damage(&mut self, path: &Path, mut change: impl FnMut(&mut Vec<u8>)) -> bool {
