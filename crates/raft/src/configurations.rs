@@ -21,6 +21,7 @@ impl Configurations {
     }
 
     /// The one in force: the last of the log, committed or not.
+    #[inline]
     pub(crate) fn active(&self) -> &Placed {
         self.later.last().unwrap_or(&self.base)
     }

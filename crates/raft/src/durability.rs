@@ -27,6 +27,7 @@ impl Durability {
     }
 
     /// Highest index of the present log that is durable.
+    #[inline]
     pub(crate) fn index(&self) -> LogIndex {
         self.index
     }

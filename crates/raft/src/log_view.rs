@@ -35,11 +35,13 @@ impl LogView {
     }
 
     /// Position before the first entry.
+    #[inline]
     pub(crate) fn start(&self) -> EntryId {
         self.start
     }
 
     /// Position of the last entry, or of the start.
+    #[inline]
     pub(crate) fn last(&self) -> EntryId {
         let term = self.runs.back().map_or(self.start.term, |run| run.term);
         EntryId::new(
@@ -49,6 +51,7 @@ impl LogView {
     }
 
     /// Term at `index`, from the start point to the last entry.
+    #[inline]
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
         if index < self.start.index || index > self.last().index {
             return None;
@@ -69,6 +72,7 @@ impl LogView {
     }
 
     /// The position at `index`.
+    #[inline]
     pub(crate) fn position(&self, index: LogIndex) -> Option<EntryId> {
         self.term_at(index).map(|term| EntryId::new(term, index))
     }

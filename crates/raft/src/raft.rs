@@ -157,51 +157,61 @@ impl Raft {
     }
 
     /// This member.
+    #[inline]
     pub fn id(&self) -> MemberId {
         self.config.id
     }
 
     /// The current term; perhaps not durable yet.
+    #[inline]
     pub fn term(&self) -> Term {
         self.hard.term
     }
 
     /// The leader of the current term, if known; this member itself when it leads.
+    #[inline]
     pub fn leader(&self) -> Option<MemberId> {
         self.leader
     }
 
     /// Highest index known to be committed.
+    #[inline]
     pub fn commit(&self) -> LogIndex {
         self.commit
     }
 
     /// Highest index of this very log that is on this member's disk.
+    #[inline]
     pub fn durable(&self) -> LogIndex {
         self.durability.index()
     }
 
     /// Last entry of the log, durable or not.
+    #[inline]
     pub fn last(&self) -> EntryId {
         self.log.last()
     }
 
     /// Position before the first entry of the log.
+    #[inline]
     pub fn start(&self) -> EntryId {
         self.log.start()
     }
 
     /// The configuration in force, and the index of its entry.
+    #[inline]
     pub fn configuration(&self) -> &(LogIndex, Configuration) {
         self.configurations.active()
     }
 
     /// Messages dropped because they were malformed or addressed to somebody else.
+    #[inline]
     pub fn ignored_messages(&self) -> u64 {
         self.ignored_messages
     }
 
     /// Term of the entry at `index`, from the log's start point to its last entry.
+    #[inline]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.log.term_at(index)
     }

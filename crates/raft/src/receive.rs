@@ -6,6 +6,7 @@ use crate::mutant;
 use crate::{AppendResult, Effects, LogIndex, Message, MessageBody, Raft};
 
 impl Raft {
+    #[inline]
     pub(crate) fn receive(&mut self, message: Message, fx: &mut Effects) {
         if message.to != self.config.id || message.from == self.config.id {
             self.ignored_messages += 1;
@@ -32,6 +33,7 @@ impl Raft {
     }
 
     /// A message of the current term.
+    #[inline]
     fn dispatch(&mut self, message: Message, fx: &mut Effects) {
         let from = message.from;
         if let Standing::Leader(lead) = &mut self.standing
