@@ -12,6 +12,7 @@ impl Dice {
         dice
     }
 
+    #[inline]
     pub(crate) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -20,13 +21,16 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number in `[0, bound)`.
+    /// A number in `[0, bound)`, by multiplication: a division would cost more than all the rest.
+    #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        assert!(bound > 0, "an empty range has no numbers");
-        usize::try_from(self.roll() % bound as u64).unwrap_or(0)
+        debug_assert!(bound > 0, "an empty range has no numbers");
+        let high = self.roll() >> 32;
+        usize::try_from((high * bound as u64) >> 32).unwrap_or(0)
     }
 
     /// True once in `times` on average.
+    #[inline]
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

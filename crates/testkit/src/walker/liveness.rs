@@ -1,9 +1,11 @@
 //! The end of a walk: everything is repaired, and then the quorum must get on.
 
-use dmq_raft::{Input, LogIndex, Role};
+use dmq_raft::{Input, LogIndex, Raft, Role};
 
-use super::action::{Walker, is_leader};
+use super::action::{exchange, give_birth, proposal};
 use super::coverage::Event;
+use super::dice::Dice;
+use super::membership::majorities_live_without;
 use super::world::{Member, World};
 
 /// Rounds in which everything is synced, delivered and ticked once. An election needs about ten; five
@@ -11,49 +13,80 @@ use super::world::{Member, World};
 const ROUNDS_MAX: usize = 500;
 
 /// Repairs all links, restarts everybody or all but one, and demands that a new command is committed and
-/// known to all who run, and that every read is answered.
-pub(crate) fn heal_and_demand_progress(world: &mut World, walker: &mut Walker) {
-    repair(world, walker);
+/// known to all members who run, that every change of the membership is finished, and that every read is
+/// answered.
+pub(crate) fn heal_and_demand_progress(world: &mut World, dice: &mut Dice) {
+    if !majorities_live_without(world, None) {
+        world.coverage.hit(Event::Unhealable);
+        return;
+    }
+    let absent = repair(world, dice);
     let mut wanted = None;
     for _ in 0..ROUNDS_MAX {
         round(world);
-        walker.give_birth(world);
+        give_birth(world);
         wanted = wanted
             .filter(|index| leader_holds(world, *index))
             .or_else(|| {
-                let leader = world.members.iter().position(is_leader)?;
-                world.step(leader, walker.proposal());
-                world.members[leader]
-                    .raft
-                    .as_ref()
-                    .map(|raft| raft.last().index)
+                let leader = world.leader()?;
+                let input = proposal(world, dice);
+                world.step(leader, input);
+                let raft = world.members[leader].raft.as_ref();
+                raft.map(|raft| raft.last().index)
             });
-        let running = || world.members.iter().filter(|member| member.raft.is_some());
-        let everybody = |index| running().all(|member| member.applied >= index);
-        if wanted.is_some_and(everybody) && world.ghost.open_reads() == 0 {
+        if wanted.is_some_and(|index| settled(world, index)) {
             world.coverage.hit(Event::Healed);
+            world.note(absent, Event::HealedOneAway);
             return;
         }
     }
     let states: Vec<String> = world.members.iter().map(summary).collect();
     assert!(
         wanted == Some(LogIndex(0)),
-        "Liveness: {wanted:?} missed by:\n{}",
+        "Liveness: {wanted:?} missed by, or a change unfinished:\n{}",
         states.join("\n")
     );
 }
 
+/// All members of the leader's configuration who run know `index`, which is simple and committed, and no
+/// read waits.
+fn settled(world: &World, index: LogIndex) -> bool {
+    let leader = world
+        .leader()
+        .and_then(|at| world.members[at].raft.as_ref());
+    leader.is_some_and(|leader| {
+        let (changed, configuration) = leader.configuration();
+        let members = configuration.members().filter_map(|id| world.find(*id));
+        let mut running = members
+            .map(|at| &world.members[at])
+            .filter(|m| m.raft.is_some());
+        !configuration.is_joint()
+            && *changed <= leader.commit()
+            && running.all(|member| member.applied >= index)
+            && world.ghost.open_reads() == 0
+    })
+}
+
 fn summary(member: &Member) -> String {
-    let Some(status) = member.raft.as_ref().map(dmq_raft::Raft::status) else {
-        return "down".to_owned();
+    let Some(status) = member.raft.as_ref().map(Raft::status) else {
+        return format!("{} down", member.id().node);
     };
     let peers = status.peers.iter().map(|peer| {
         let snapshot = if peer.in_snapshot { " in snapshot" } else { "" };
         format!("{} matched {}{snapshot}", peer.member.node, peer.matched)
     });
+    let (index, configuration) = &status.configuration;
+    let set = |set: &std::collections::BTreeSet<dmq_raft::MemberId>| {
+        let names = set
+            .iter()
+            .map(|m| format!("{}.{}", m.node, super::ids::generation(*m)));
+        names.collect::<Vec<_>>().join(" ")
+    };
     format!(
-        "{} {:?} term {} leader {:?} log {}..{} durable {} commit {} applied {} peers {:?}",
+        "{}.{} {:?} term {} leader {:?} log {}..{} durable {} commit {} applied {} \
+         membership {index} [{}|{}|{}] peers {:?}",
         status.id.node,
+        super::ids::generation(status.id),
         status.role,
         status.term,
         status.leader.map(|leader| leader.node),
@@ -62,6 +95,9 @@ fn summary(member: &Member) -> String {
         status.durable,
         status.commit,
         member.applied,
+        set(&configuration.voters),
+        set(&configuration.outgoing),
+        set(&configuration.learners),
         peers.collect::<Vec<_>>(),
     )
 }
@@ -75,31 +111,33 @@ fn leader_holds(world: &World, index: LogIndex) -> bool {
     leaders.any(|raft| raft.role() == Role::Leader && raft.last().index >= index)
 }
 
-fn repair(world: &mut World, walker: &mut Walker) {
+/// Returns whether somebody stays away.
+fn repair(world: &mut World, dice: &mut Dice) -> bool {
     world.cut = 0;
     // A quorum gets on without one of its voters, except at birth without the one that initialises.
-    let absent = 1 + walker.dice.below(world.voters - 1);
-    let absent = walker.dice.once_in(2).then_some(absent);
+    let absent = dice.below(world.members.len());
+    let spared = dice.once_in(2) && majorities_live_without(world, Some(absent));
+    let absent = spared.then_some(absent);
     for at in 0..world.members.len() {
-        let stopping = |raft: &dmq_raft::Raft| raft.status().stopping;
+        let stopping = |raft: &Raft| raft.status().stopping;
         let stopping = world.members[at].raft.as_ref().is_some_and(stopping);
         if stopping || (absent == Some(at) && world.members[at].raft.is_some()) {
             world.crash(at, 0);
         }
         if world.members[at].raft.is_none() && absent != Some(at) {
-            world.start(at, &mut walker.dice);
+            world.start(at, dice);
         }
     }
+    spared
 }
 
 fn round(world: &mut World) {
     for at in 0..world.members.len() {
-        world.sync(at, usize::MAX);
+        let wrote = world.sync(at, usize::MAX);
+        world.note(wrote, Event::WrittenWithin);
         let committed = world.members[at].committed;
         world.apply(at, committed);
         world.step(at, Input::Tick);
     }
-    for flying in std::mem::take(&mut world.network) {
-        world.deliver(flying);
-    }
+    exchange(world, u64::MAX);
 }

@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use dmq_raft::{
-    Config, Effects, EntryId, Input, IoSeq, LogIndex, MemberId, Persist, Proposed, Raft, Role,
+    Config, Configuration, Effects, EntryId, Input, IoSeq, LogIndex, MemberId, Message,
+    MessageBody, Persist, Raft, Role,
 };
 
+use super::book::Book;
+use super::branches::{Before, observe, observe_configuration};
 use super::coverage::{Coverage, Event};
 use super::dice::Dice;
 use super::disk::Disk;
 use super::ghost::Ghost;
-use super::network::Flying;
+use super::network::{Flying, Network};
 
 /// One member: its core when it runs, its disk, and what is between them.
 pub(crate) struct Member {
@@ -22,7 +25,8 @@ pub(crate) struct Member {
     /// The log as the core sees it: the disk with all writes under way.
     pub(crate) memory: Disk,
     pub(crate) writes: VecDeque<Persist>,
-    pub(crate) held: Vec<(IoSeq, Flying)>,
+    /// Messages that wait for a write.
+    pub(crate) held: Vec<(IoSeq, u32)>,
     /// An image that waits for the write of its start point.
     install: Option<(IoSeq, EntryId)>,
     /// Handed out as committed.
@@ -34,14 +38,24 @@ pub(crate) struct Member {
 /// Everything in a walk.
 pub(crate) struct World {
     pub(crate) members: Vec<Member>,
-    pub(crate) network: Vec<Flying>,
+    pub(crate) network: Network,
     /// Directed links that lose everything: bit `from * members + to`.
     pub(crate) cut: u64,
     pub(crate) ghost: Ghost,
+    pub(crate) book: Book,
     pub(crate) coverage: Coverage,
     /// Entries are read from the log when the message leaves, not when it is made.
     pub(crate) late_fill: bool,
-    pub(crate) voters: usize,
+    /// Messages between two members keep their order.
+    pub(crate) ordered: bool,
+    /// The first voter set, as long as nobody may be initialised.
+    pub(crate) birth: Option<Configuration>,
+    pub(crate) next_payload: u32,
+    pub(crate) next_read: u64,
+    /// Things that happened: tells whether a choice found something to do.
+    pub(crate) moves: u64,
+    /// What happened, for people; kept only when a failure is told.
+    pub(crate) story: Option<Vec<String>>,
 }
 
 impl Member {
@@ -64,41 +78,76 @@ impl Member {
         self.config.id
     }
 
+    /// Whether its disk keeps an entry, and no write under way takes it away.
+    fn keeps(&self, id: EntryId) -> bool {
+        self.disk.keeps(id) && (self.raft.is_none() || self.memory.keeps(id))
+    }
+
     pub(crate) fn is_installing(&self) -> bool {
         self.install.is_some()
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.raft.is_some() && self.role == Role::Leader
     }
 }
 
 impl World {
+    /// Without members yet.
+    pub(crate) fn new(late_fill: bool, birth: Option<Configuration>) -> Self {
+        Self {
+            members: Vec::new(),
+            network: Network::default(),
+            cut: 0,
+            ghost: Ghost::default(),
+            book: Book::new(),
+            coverage: Coverage::default(),
+            late_fill,
+            ordered: false,
+            birth,
+            next_payload: 1,
+            next_read: 0,
+            moves: 0,
+            story: None,
+        }
+    }
+
     /// Starts a member's process from its disk.
     pub(crate) fn start(&mut self, at: usize, dice: &mut Dice) {
+        self.moves += 1;
         let member = &mut self.members[at];
         member.config.seed = dice.roll();
-        let restored = member.disk.recover();
-        member.memory = member.disk.clone();
+        let restored = member.disk.recover(&self.book);
+        member.memory.copy(&member.disk);
         (member.committed, member.applied) = (restored.commit, restored.commit);
-        member.raft = Some(Raft::new(member.config.clone(), restored));
-        member.role = Role::Follower;
+        let raft = Raft::new(member.config.clone(), restored);
+        member.role = raft.role();
+        member.raft = Some(raft);
+        self.check_view(at);
     }
 
     /// Power loss: of the writes under way the first `kept` reached the disk.
     pub(crate) fn crash(&mut self, at: usize, kept: usize) {
+        self.moves += 1;
         let id = self.members[at].id();
         let member = &mut self.members[at];
         let (lost, landed) = (member.writes.len() - kept, kept > 0);
         for write in member.writes.drain(..).take(kept) {
-            member.disk.take(&write);
+            member.disk.take(&write, &mut self.book);
         }
-        member.held.clear();
+        for (_, number) in member.held.drain(..) {
+            self.network.take(number);
+        }
         member.install = None;
         member.raft = None;
         // Messages whose entries were not read yet were still inside the process.
-        self.network
-            .retain(|flying| flying.message.from != id || flying.fill.is_none());
+        if self.late_fill {
+            self.network
+                .retain(|flying| flying.message.from != id || flying.fill.is_none());
+        }
         self.ghost.forget_reads(id);
         self.note(lost > 0, Event::CrashLostWrites);
         self.note(landed, Event::CrashKeptWrites);
-        self.check_durable();
     }
 
     /// One step of one core and all that follows at once.
@@ -107,121 +156,60 @@ impl World {
         let Some(raft) = member.raft.as_mut() else {
             return;
         };
-        let (ignored, term) = (raft.ignored_messages(), raft.term());
-        let effects = raft.step(input);
-        let (ignored, same_term) = (raft.ignored_messages() > ignored, raft.term() == term);
+        if let Some(story) = &mut self.story {
+            story.push(super::story::line(raft.id(), &input));
+        }
+        let before = Before::of(raft, member.role, &input);
+        let mut effects = raft.step(input);
         assert!(
-            raft.term() >= term,
-            "MonotonicTerm: {} fell from term {term}",
-            raft.id()
+            raft.term() >= before.term,
+            "MonotonicTerm: {} fell from term {}",
+            raft.id(),
+            before.term
         );
-        self.note(ignored, Event::Ignored);
-        self.perform(at, effects, same_term);
+        self.coverage.hit(Event::Stepped);
+        self.moves += 1;
+        observe(&before, raft, &effects, &mut self.coverage);
+        if let Some((index, configuration)) = &effects.configuration {
+            let (known, number) = member.memory.active();
+            let joint = self.book.configuration(number).is_joint();
+            let coverage = &mut self.coverage;
+            observe_configuration(
+                &before,
+                raft,
+                (known, joint),
+                (*index, configuration),
+                coverage,
+            );
+        }
+        self.perform(at, &mut effects, &before);
     }
 
-    fn perform(&mut self, at: usize, mut effects: Effects, same_term: bool) {
+    fn perform(&mut self, at: usize, effects: &mut Effects, before: &Before) {
         if let Some(write) = effects.persist.take() {
-            self.write(at, write);
+            self.write(at, write, before);
         }
         if let Some(install) = &effects.install {
             self.ghost.installs(self.members[at].id(), install.last);
             self.members[at].install = Some((install.after, install.last));
             self.members[at].committed = install.last.index;
-            self.coverage.hit(Event::SnapshotInstalled);
         }
-        self.change_role(at, same_term);
+        if effects.role.is_some() {
+            self.change_role(at);
+        }
         if let Some(range) = &effects.committed {
-            self.commit(at, range);
+            self.commit(at, range, before);
         }
-        for outgoing in std::mem::take(&mut effects.send) {
+        if let Some(story) = &mut self.story {
+            story.extend(effects.send.iter().map(super::story::sent));
+        }
+        for outgoing in effects.send.drain(..) {
             self.post(at, outgoing);
         }
-        for offer in std::mem::take(&mut effects.send_snapshots) {
-            self.coverage.hit(Event::SnapshotOffered);
-            self.network.push(Flying {
-                message: offer.message,
-                fill: None,
-            });
+        for offer in effects.send_snapshots.drain(..) {
+            self.offer(offer.message);
         }
-        self.answer(at, &effects);
-    }
-
-    fn write(&mut self, at: usize, write: Persist) {
-        let busy = !self.members[at].writes.is_empty();
-        self.note(write.truncate_from.is_some(), Event::Truncated);
-        self.note(
-            write.truncate_from.is_some() && busy,
-            Event::TruncatedUnsynced,
-        );
-        let member = &mut self.members[at];
-        let first = write
-            .entries
-            .first()
-            .map_or(LogIndex(0), |entry| entry.index);
-        let term = member.memory.term_at(first.previous()).unwrap_or_default();
-        let mut before = EntryId::new(term, first.previous());
-        for entry in &write.entries {
-            self.ghost.appended(before, entry);
-            before = entry.id();
-        }
-        member.memory.take(&write);
-        member.writes.push_back(write);
-    }
-
-    fn commit(&mut self, at: usize, range: &RangeInclusive<LogIndex>) {
-        let member = &self.members[at];
-        assert!(
-            *range.start() == member.committed.next(),
-            "commits follow each other"
-        );
-        let (id, leads) = (member.id(), member.role == Role::Leader);
-        let (term, durable) = member
-            .raft
-            .as_ref()
-            .map(|r| (r.term(), r.durable()))
-            .unwrap_or_default();
-        let mut fresh = false;
-        for index in range.start().0..=range.end().0 {
-            let index = LogIndex(index);
-            let found = self.members[at].memory.term_at(index).unwrap_or_default();
-            self.note(leads && found < term, Event::OldTermCommitted);
-            fresh |= self.ghost.commits(id, term, EntryId::new(found, index));
-        }
-        assert!(
-            !fresh || leads,
-            "{id} commits {} before any leader did",
-            range.end()
-        );
-        self.note(*range.end() > durable, Event::CommitBeyondOwnDisk);
-        self.members[at].committed = *range.end();
-        if fresh {
-            self.check_durable();
-        }
-    }
-
-    fn change_role(&mut self, at: usize, same_term: bool) {
-        let Some(raft) = &self.members[at].raft else {
-            return;
-        };
-        let (id, term, role) = (raft.id(), raft.term(), raft.role());
-        let before = std::mem::replace(&mut self.members[at].role, role);
-        if role == Role::Leader && before != Role::Leader {
-            let rivals = self
-                .members
-                .iter()
-                .filter(|member| member.role == Role::Leader);
-            let rival = rivals.count() > 1;
-            self.coverage.hit(Event::Elected);
-            self.note(rival, Event::Reelected);
-            self.ghost.leads(id, term, &self.members[at].memory);
-        } else if before == Role::Leader && role != Role::Leader {
-            self.coverage.hit(Event::SteppedDown);
-            self.note(same_term, Event::CheckQuorum);
-        }
-    }
-
-    fn answer(&mut self, at: usize, effects: &Effects) {
-        let (id, leads) = (self.members[at].id(), self.members[at].role == Role::Leader);
+        let (id, leads) = (self.members[at].id(), self.members[at].leads());
         for read in &effects.reads {
             let index = read.result.ok();
             self.ghost.reads(id, read.seq, index);
@@ -231,60 +219,219 @@ impl World {
                 None => Event::ReadRefused,
             });
         }
-        let refused = matches!(effects.proposed, Some(Proposed::Refused(_)));
-        self.note(refused, Event::ProposalRefused);
-        match effects.admin {
-            Some(dmq_raft::AdminOutcome::TransferDone) => self.coverage.hit(Event::TransferDone),
-            Some(dmq_raft::AdminOutcome::TransferAborted) => {
-                self.coverage.hit(Event::TransferAborted);
+    }
+
+    /// A snapshot goes its way as a message; the file is not torn, only lost.
+    fn offer(&mut self, message: Message) {
+        self.coverage.hit(Event::SnapshotOffered);
+        if let MessageBody::InstallSnapshot {
+            last,
+            configuration,
+            ..
+        } = &message.body
+        {
+            self.ghost.installs(message.from, *last);
+            self.check_snapshot(last.index, configuration);
+        }
+        let number = self.network.keep(Flying {
+            message,
+            fill: None,
+        });
+        self.network.queue.push(number);
+    }
+
+    fn write(&mut self, at: usize, write: Persist, before: &Before) {
+        let member = &mut self.members[at];
+        let busy = !member.writes.is_empty();
+        if let Some(from) = write.truncate_from {
+            let id = member.config.id;
+            let term = member.raft.as_ref().map(Raft::term).unwrap_or_default();
+            self.ghost.truncates(id, term, from, &member.memory);
+            let led = member.role == Role::Leader && term == before.term;
+            assert!(
+                !led,
+                "LeaderAppendOnly: {id} cuts off {from} in its own term"
+            );
+            self.coverage.hit(Event::Truncated);
+            if busy {
+                self.coverage.hit(Event::TruncatedUnsynced);
             }
-            Some(dmq_raft::AdminOutcome::Refused(_)) => self.coverage.hit(Event::TransferRefused),
-            _ => {}
+        }
+        let active = member.memory.active();
+        member.memory.take(&write, &mut self.book);
+        if let Some(first) = write.entries.first() {
+            let index = first.index.previous();
+            let term = member.memory.term_at(index).unwrap_or_default();
+            let mut last = EntryId::new(term, index);
+            for entry in &write.entries {
+                let slot = self.book.slot(entry);
+                self.ghost.appended(last, entry.index, slot);
+                last = entry.id();
+            }
+        }
+        self.check_view(at);
+        self.check_change(at, &write, active);
+        self.members[at].writes.push_back(write);
+    }
+
+    /// The core knows its log as it is.
+    fn check_view(&self, at: usize) {
+        let member = &self.members[at];
+        if let Some(raft) = &member.raft {
+            let same = raft.last() == member.memory.last() && raft.start() == member.memory.start;
+            assert!(
+                same,
+                "ViewOfLog: {} sees another log than it has",
+                raft.id()
+            );
+            let (index, active) = raft.configuration();
+            let (placed, number) = member.memory.active();
+            assert!(
+                *index == placed && active == self.book.configuration(number),
+                "ConfigurationOfLog: {} counts with {index}, its log says {placed}",
+                raft.id()
+            );
         }
     }
 
-    /// Completes the oldest `count` writes of a member and reports them together.
-    pub(crate) fn sync(&mut self, at: usize, count: usize) {
+    fn commit(&mut self, at: usize, range: &RangeInclusive<LogIndex>, before: &Before) {
+        let member = &mut self.members[at];
+        assert!(
+            *range.start() == member.committed.next(),
+            "commits follow each other"
+        );
+        let Some(raft) = &member.raft else { return };
+        // A leader that commits its own removal leads no more when the step is over.
+        let leads = member.role == Role::Leader || before.role == Role::Leader;
+        let id = member.config.id;
+        let (term, durable) = (raft.term(), raft.durable());
+        let mut fresh = false;
+        for index in range.start().0..=range.end().0 {
+            let index = LogIndex(index);
+            let found = member.memory.term_at(index).unwrap_or_default();
+            if leads && found < term {
+                self.coverage.hit(Event::OldTermCommitted);
+            }
+            if self.ghost.commits(id, term, EntryId::new(found, index)) {
+                fresh = true;
+                let placed = member.memory.configuration_at(index);
+                if placed.0 == index {
+                    self.ghost.decides(placed);
+                }
+            }
+        }
+        member.committed = *range.end();
+        assert!(
+            !fresh || leads,
+            "LeaderCommitsFirst: {id} commits {} before any leader did",
+            range.end()
+        );
+        self.note(*range.end() > durable, Event::CommitBeyondOwnDisk);
+        if fresh {
+            self.check_durable(at);
+        }
+        self.check_office(at);
+    }
+
+    fn change_role(&mut self, at: usize) {
+        let member = &mut self.members[at];
+        let Some(raft) = &member.raft else {
+            return;
+        };
+        let role = raft.role();
+        if role == member.role {
+            return;
+        }
+        let (id, term) = (raft.id(), raft.term());
+        let before = std::mem::replace(&mut member.role, role);
+        if role == Role::Leader && before != Role::Leader {
+            self.ghost.leads(id, term, &member.memory);
+            let rival = self.members.iter().filter(|member| member.leads()).count() > 1;
+            self.coverage.hit(Event::Elected);
+            self.note(rival, Event::Reelected);
+            self.check_election(at);
+            self.note_election(at);
+        }
+    }
+
+    /// Who leads was elected by a quorum of the configuration of its log, its own durable vote included.
+    fn check_election(&self, at: usize) {
+        let member = &self.members[at];
+        let (id, hard) = (member.id(), member.disk.hard);
+        let Some(term) = member.raft.as_ref().map(Raft::term) else {
+            return;
+        };
+        let own = hard.term == term && hard.vote == Some(id);
+        let configuration = self.book.configuration(member.memory.active().1);
+        let elected = configuration.has_quorum(|voter| {
+            if *voter == id {
+                own
+            } else {
+                self.ghost.voted(*voter, term, id)
+            }
+        });
+        assert!(
+            own && elected,
+            "ElectedByQuorum: {id} leads term {term} without a quorum of its configuration"
+        );
+    }
+
+    /// What a leader commits is durable on a quorum of the configuration that its log says. Members
+    /// whose directory is lost do not come back, and so cannot outvote anybody.
+    fn check_durable(&self, at: usize) {
+        let frontier = self.ghost.frontier();
+        let configuration = self.book.configuration(self.members[at].memory.active().1);
+        let keeps = |voter: &MemberId| match self.find(*voter) {
+            Some(alive) => self.members[alive].keeps(frontier),
+            None => true,
+        };
+        assert!(
+            configuration.has_quorum(keeps),
+            "CommittedOnQuorum: {frontier} is not on a quorum of disks"
+        );
+    }
+
+    /// Completes the oldest `count` writes of a member and reports them together. Returns whether there were
+    /// any.
+    pub(crate) fn sync(&mut self, at: usize, count: usize) -> bool {
         let member = &mut self.members[at];
         let mut newest = None;
         for write in member.writes.drain(..count.min(member.writes.len())) {
-            member.disk.take(&write);
+            member.disk.take(&write, &mut self.book);
             newest = Some(write.io);
         }
         let Some(io) = newest else {
-            return;
+            return false;
         };
-        let held = std::mem::take(&mut member.held);
-        let (free, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|(after, _)| *after <= io);
-        member.held = held;
         let installed = member.install.take_if(|(after, _)| *after <= io);
-        self.check_durable();
-        for (_, flying) in free {
-            self.leave(flying);
-        }
+        let mut held = std::mem::take(&mut member.held);
+        held.retain(|(after, number)| {
+            let free = *after <= io;
+            if free {
+                self.leave(*number);
+            }
+            !free
+        });
+        self.members[at].held = held;
         self.step(at, Input::Persisted(io));
         if let Some((_, last)) = installed {
             self.members[at].applied = last.index;
             self.step(at, Input::Applied(last.index));
         }
+        true
     }
 
-    pub(crate) fn check_durable(&self) {
-        self.ghost.check_durable(
-            self.members[..self.voters]
-                .iter()
-                .map(|member| &member.disk),
-        );
-    }
-
+    /// Where a member lives, if its directory is not lost.
     pub(crate) fn find(&self, id: MemberId) -> Option<usize> {
-        self.members.iter().position(|member| member.id() == id)
+        let at = super::ids::place(id);
+        (self.members.get(at)?.id() == id).then_some(at)
     }
 
     pub(crate) fn link(&self, from: usize, to: usize) -> u64 {
         1 << (from * self.members.len() + to)
     }
 
+    #[inline]
     pub(crate) fn note(&mut self, happened: bool, event: Event) {
         if happened {
             self.coverage.hit(event);
