@@ -76,7 +76,7 @@ pub(super) const SUITES: [Suite; 13] = [
         name: "walker",
         about: "random walks through the consensus core with the safety invariants",
         needs: &[],
-        share: seconds(60),
+        share: seconds(120),
         searches: true,
         shows: true,
         threads: None,
