@@ -9,6 +9,7 @@
 mod action;
 mod book;
 mod branches;
+mod checks;
 mod choice;
 mod coverage;
 pub(crate) mod dice;

@@ -79,7 +79,7 @@ impl Member {
     }
 
     /// Whether its disk keeps an entry, and no write under way takes it away.
-    fn keeps(&self, id: EntryId) -> bool {
+    pub(crate) fn keeps(&self, id: EntryId) -> bool {
         self.disk.keeps(id) && (self.raft.is_none() || self.memory.keeps(id))
     }
 
@@ -274,26 +274,6 @@ impl World {
         self.members[at].writes.push_back(write);
     }
 
-    /// The core knows its log as it is.
-    fn check_view(&self, at: usize) {
-        let member = &self.members[at];
-        if let Some(raft) = &member.raft {
-            let same = raft.last() == member.memory.last() && raft.start() == member.memory.start;
-            assert!(
-                same,
-                "ViewOfLog: {} sees another log than it has",
-                raft.id()
-            );
-            let (index, active) = raft.configuration();
-            let (placed, number) = member.memory.active();
-            assert!(
-                *index == placed && active == self.book.configuration(number),
-                "ConfigurationOfLog: {} counts with {index}, its log says {placed}",
-                raft.id()
-            );
-        }
-    }
-
     fn commit(&mut self, at: usize, range: &RangeInclusive<LogIndex>, before: &Before) {
         let member = &mut self.members[at];
         assert!(
@@ -352,43 +332,6 @@ impl World {
             self.check_election(at);
             self.note_election(at);
         }
-    }
-
-    /// Who leads was elected by a quorum of the configuration of its log, its own durable vote included.
-    fn check_election(&self, at: usize) {
-        let member = &self.members[at];
-        let (id, hard) = (member.id(), member.disk.hard);
-        let Some(term) = member.raft.as_ref().map(Raft::term) else {
-            return;
-        };
-        let own = hard.term == term && hard.vote == Some(id);
-        let configuration = self.book.configuration(member.memory.active().1);
-        let elected = configuration.has_quorum(|voter| {
-            if *voter == id {
-                own
-            } else {
-                self.ghost.voted(*voter, term, id)
-            }
-        });
-        assert!(
-            own && elected,
-            "ElectedByQuorum: {id} leads term {term} without a quorum of its configuration"
-        );
-    }
-
-    /// What a leader commits is durable on a quorum of the configuration that its log says. Members
-    /// whose directory is lost do not come back, and so cannot outvote anybody.
-    fn check_durable(&self, at: usize) {
-        let frontier = self.ghost.frontier();
-        let configuration = self.book.configuration(self.members[at].memory.active().1);
-        let keeps = |voter: &MemberId| match self.find(*voter) {
-            Some(alive) => self.members[alive].keeps(frontier),
-            None => true,
-        };
-        assert!(
-            configuration.has_quorum(keeps),
-            "CommittedOnQuorum: {frontier} is not on a quorum of disks"
-        );
     }
 
     /// Completes the oldest `count` writes of a member and reports them together. Returns whether there were
