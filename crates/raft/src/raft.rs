@@ -101,7 +101,12 @@ impl Raft {
     /// Takes one input and says what is to be done, in the order of the fields of [`Effects`].
     pub fn step(&mut self, input: Input) -> Effects {
         let mut effects = Effects::default();
-        let fx = &mut effects;
+        self.step_into(input, &mut effects);
+        effects
+    }
+
+    /// As [`Self::step`], into effects that are empty: whoever steps millions of times keeps their memory.
+    pub fn step_into(&mut self, input: Input, fx: &mut Effects) {
         match input {
             Input::Tick => self.tick(fx),
             Input::Message(message) => self.receive(message, fx),
@@ -122,7 +127,6 @@ impl Raft {
             Input::Stop => self.stop(fx),
         }
         self.conclude(fx);
-        effects
     }
 
     /// What the member knows at the moment.

@@ -62,4 +62,16 @@ impl World {
             "CommittedOnQuorum: {frontier} is not on a quorum of disks"
         );
     }
+
+    /// A leader takes no more than so many uncommitted bytes.
+    pub(crate) fn check_admission(&self, at: usize) {
+        let member = &self.members[at];
+        let (id, limit) = (member.id(), member.config.uncommitted_bytes_max);
+        let Some(raft) = &member.raft else { return };
+        let bytes = member.memory.bytes_after(raft.commit(), &self.book);
+        assert!(
+            bytes <= limit,
+            "Admission: {id} took {bytes} uncommitted bytes, its bound is {limit}"
+        );
+    }
 }

@@ -131,6 +131,12 @@ impl Disk {
         *self.later.last().unwrap_or(&self.base)
     }
 
+    /// Bytes of the entries behind `index`.
+    pub(crate) fn bytes_after(&self, index: LogIndex, book: &Book) -> u64 {
+        let open = self.slots.iter().skip(offset(self.start.index, index));
+        open.map(|slot| meta(*slot, book).size_bytes as u64).sum()
+    }
+
     /// Forgets the entries up to `index`, which the log holds.
     pub(crate) fn purge(&mut self, index: LogIndex) {
         let configuration = self.configuration_at(index);

@@ -31,9 +31,38 @@ impl World {
                 self.book.configuration(number),
             );
             check_step(raft, known.0, old, new);
+            self.check_newcomers(raft, old, new);
             count(&mut self.coverage, raft, known.0, old, new);
             known = (entry.index, number);
         }
+    }
+
+    /// Who becomes a voter was a learner, and its disk holds almost all that is committed.
+    fn check_newcomers(&self, raft: &Raft, old: &Configuration, new: &Configuration) {
+        if old.is_empty() || old.is_joint() {
+            return;
+        }
+        for voter in new.voters.difference(&old.voters) {
+            let caught_up = self.find(*voter).is_none_or(|at| {
+                let member = &self.members[at];
+                member.disk.reach().0 + member.config.caught_up_entries_max >= raft.commit().0
+            });
+            assert!(
+                old.is_learner(voter) && caught_up,
+                "CaughtUp: {} makes {voter} a voter too early",
+                raft.id()
+            );
+        }
+    }
+
+    /// A change is taken only from who knows the membership that it changes. Called before the step's write
+    /// is in the log's view.
+    pub(crate) fn check_expectation(&self, at: usize, expected: LogIndex) {
+        let known = self.members[at].memory.active().0;
+        assert!(
+            expected == known,
+            "Expectation: a change of {expected} was taken, in force was {known}"
+        );
     }
 
     /// A leader that no longer votes has no business to lead, once that is committed.

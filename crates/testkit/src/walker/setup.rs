@@ -31,6 +31,7 @@ pub(crate) fn create(dice: &mut Dice) -> World {
     let born = !dice.once_in(4);
     let late_fill = dice.once_in(2);
     let election_ticks = [3, 6, 12, 24][dice.below(4)];
+    let caught_up = [0, 2, 1000][dice.below(3)];
     let mut world = World::new(late_fill, (!born).then(|| configuration.clone()));
     let first = first_write(&configuration);
     let slot = world.book.slot(&first.entries[0]);
@@ -43,7 +44,7 @@ pub(crate) fn create(dice: &mut Dice) -> World {
         if born && at < voters + learners {
             disk.take(&first, &mut world.book);
         }
-        let config = config(dice, member_id(at, 0), election_ticks);
+        let config = config(dice, member_id(at, 0), election_ticks, caught_up);
         world.members.push(Member::new(config, disk));
         world.start(at, dice);
     }
@@ -68,7 +69,7 @@ fn first_write(configuration: &Configuration) -> Persist {
 }
 
 /// Short timeouts and small windows, so that a walk of a few hundred steps meets all of them.
-fn config(dice: &mut Dice, id: MemberId, election_ticks: u32) -> Config {
+fn config(dice: &mut Dice, id: MemberId, election_ticks: u32, caught_up: u64) -> Config {
     let mut config = Config::new(id, 0);
     config.heartbeat_ticks = 1;
     config.election_ticks = election_ticks;
@@ -84,6 +85,6 @@ fn config(dice: &mut Dice, id: MemberId, election_ticks: u32) -> Config {
     config.inflight_bytes_max = 400;
     config.entry_size_max = 100;
     config.uncommitted_bytes_max = 400;
-    config.caught_up_entries_max = [0, 2, 1000][dice.below(3)];
+    config.caught_up_entries_max = caught_up;
     config
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use dmq_raft::{
-    Config, Configuration, Effects, EntryId, Input, IoSeq, LogIndex, MemberId, Message,
-    MessageBody, Persist, Raft, Role,
+    AdminOutcome, Config, Configuration, Effects, EntryId, Input, IoSeq, LogIndex, MemberId,
+    Message, MessageBody, Persist, Proposed, Raft, Role,
 };
 
 use super::book::Book;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) birth: Option<Configuration>,
     pub(crate) next_payload: u32,
     pub(crate) next_read: u64,
+    /// The effects of the last step, emptied: their memory serves the next one.
+    effects: Option<Box<Effects>>,
     /// Things that happened: tells whether a choice found something to do.
     pub(crate) moves: u64,
     /// What happened, for people; kept only when a failure is told.
@@ -107,6 +109,7 @@ impl World {
             birth,
             next_payload: 1,
             next_read: 0,
+            effects: None,
             moves: 0,
             story: None,
         }
@@ -160,7 +163,8 @@ impl World {
             story.push(super::story::line(raft.id(), &input));
         }
         let before = Before::of(raft, member.role, &input);
-        let mut effects = raft.step(input);
+        let mut effects = self.effects.take().unwrap_or_default();
+        raft.step_into(input, &mut effects);
         assert!(
             raft.term() >= before.term,
             "MonotonicTerm: {} fell from term {}",
@@ -182,7 +186,13 @@ impl World {
                 coverage,
             );
         }
+        if let Some(AdminOutcome::MembershipChanging { .. }) = effects.admin
+            && let Some(expected) = before.expected()
+        {
+            self.check_expectation(at, expected);
+        }
         self.perform(at, &mut effects, &before);
+        self.effects = Some(effects);
     }
 
     fn perform(&mut self, at: usize, effects: &mut Effects, before: &Before) {
@@ -210,7 +220,7 @@ impl World {
             self.offer(offer.message);
         }
         let (id, leads) = (self.members[at].id(), self.members[at].leads());
-        for read in &effects.reads {
+        for read in effects.reads.drain(..) {
             let index = read.result.ok();
             self.ghost.reads(id, read.seq, index);
             self.coverage.hit(match index {
@@ -219,6 +229,11 @@ impl World {
                 None => Event::ReadRefused,
             });
         }
+        if let Some(Proposed::Appended { .. }) = effects.proposed.take() {
+            self.check_admission(at);
+        }
+        (effects.committed, effects.install, effects.role) = (None, None, None);
+        (effects.configuration, effects.admin) = (None, None);
     }
 
     /// A snapshot goes its way as a message; the file is not torn, only lost.

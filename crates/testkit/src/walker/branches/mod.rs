@@ -33,7 +33,9 @@ enum Seen {
     Persisted,
     Propose,
     Transfer,
-    Change,
+    Change {
+        expected: LogIndex,
+    },
     Unreachable(MemberId),
     Message {
         from: MemberId,
@@ -85,7 +87,9 @@ impl Seen {
             Input::Persisted(_) => Self::Persisted,
             Input::Propose(_) => Self::Propose,
             Input::Transfer { .. } => Self::Transfer,
-            Input::ChangeMembership { .. } => Self::Change,
+            Input::ChangeMembership { expected, .. } => Self::Change {
+                expected: *expected,
+            },
             Input::Unreachable { peer } => Self::Unreachable(*peer),
             Input::Message(Message {
                 from, term, body, ..
@@ -169,6 +173,14 @@ impl Before {
         }
     }
 
+    /// The expectation of a change of the membership.
+    pub(crate) fn expected(&self) -> Option<LogIndex> {
+        match self.seen {
+            Seen::Change { expected } => Some(expected),
+            _ => None,
+        }
+    }
+
     fn led(&self) -> bool {
         self.role == Role::Leader
     }
@@ -194,7 +206,7 @@ pub(crate) fn observe(before: &Before, raft: &Raft, fx: &Effects, to: &mut Cover
             let started = matches!(fx.admin, Some(AdminOutcome::TransferStarted(_)));
             to.note(started && waits, Event::TransferBehind);
         }
-        Seen::Change => changed(fx, to),
+        Seen::Change { .. } => changed(fx, to),
         Seen::Unreachable(peer) => {
             let flowed = matches!(before.peer, Some((Sending::Flowing | Sending::Full, _)));
             let probes = matches!(raft.sending(&peer), Some((Sending::Paused, _)));
