@@ -4,6 +4,7 @@
 //! to look; [`blackbox`] does not look at indexes or logs and searches, object by object, for an order that explains the
 //! answers ([`wgl`]). Of the other loads: [`exactly_once`], [`no_stale_reads`].
 
+mod answers;
 pub mod blackbox;
 mod history;
 mod judge;

@@ -8,20 +8,17 @@
 //! 4. No acknowledged command is missing, and nothing that was refused before the log, or never asked, is there.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use dmq_api::status::Code;
 use dmq_metadata::{
-    Applied, ClusterId, Envelope, Image, MetadataIndex, Outcome as Decided, Principal, Reply,
-    advance, apply,
+    Applied, ClusterId, Envelope, Image, MetadataIndex, Principal, Reply, advance, apply,
 };
 use dmq_raft::EntryKind;
 use serde_json::Value;
 
 use super::log::CommittedLog;
 use super::realtime::{Floor, floors};
-use super::{requested, shown};
-use crate::chaos::operation::{Call, Freshness, Operation, Outcome};
+use super::{answers, requested};
+use crate::chaos::operation::{Freshness, Operation, Outcome};
 
 /// Most violations that are told: the first ones explain the others.
 const VIOLATIONS_MAX: usize = 50;
@@ -71,7 +68,7 @@ struct Witness<'a> {
     /// Entries that changed something, by key.
     effects: HashMap<&'a str, u64>,
     /// Index at which each topic was created.
-    created: HashMap<uuid::Uuid, u64>,
+    created: answers::Created,
     verdict: Verdict,
 }
 
@@ -242,7 +239,7 @@ impl<'a> Witness<'a> {
                         .as_ref()
                         .map(|known| known.key.as_str());
                     if key == operation.key.as_deref() {
-                        self.difference(operation, term, &applied.outcome)
+                        answers::difference(operation, term, &applied.outcome, &self.created)
                     } else {
                         Some(format!("names the entry of another request, {envelope:?}"))
                     }
@@ -254,58 +251,6 @@ impl<'a> Witness<'a> {
         }
     }
 
-    /// How an answer differs from what the state machine decided.
-    fn difference(&self, operation: &Operation, term: u64, decided: &Decided) -> Option<String> {
-        let same_term = |named: u64| named == term;
-        match (&operation.outcome, decided) {
-            (Outcome::Done { term, body, .. }, Ok(reply)) if same_term(*term) => {
-                self.difference_in_body(&operation.call, body, reply)
-            }
-            (
-                Outcome::Refused {
-                    code,
-                    detail,
-                    at: Some((_, term)),
-                },
-                Err(rejection),
-            ) if same_term(*term) => {
-                let expected = (
-                    Code::from(rejection.code).as_str(),
-                    rejection.message.as_str(),
-                );
-                ((&**code, &**detail) != expected).then(|| format!("should be {expected:?}"))
-            }
-            _ => Some(format!("should be {decided:?} in term {term}")),
-        }
-    }
-
-    fn difference_in_body(&self, call: &Call, body: &str, reply: &Reply) -> Option<String> {
-        let body: Value = serde_json::from_str(body).unwrap_or_default();
-        let expected = match (call, reply) {
-            (Call::CreateTopic { topic, .. }, Reply::TopicCreated { topic_id, .. }) => {
-                // The body shows the topic as it was a moment later; gone, perhaps, and then without an index.
-                let created = body["createdIndex"].as_u64();
-                let created_then = self.created.get(&topic_id.0).copied();
-                let right = body["topicId"] == topic_id.0.to_string()
-                    && body["topicName"] == **topic
-                    && (created.is_none() || created == created_then);
-                return (!right)
-                    .then(|| format!("should be {reply:?}, created at {created_then:?}"));
-            }
-            (Call::DeleteTopic { .. }, Reply::TopicDeleted { .. }) => return None,
-            (Call::UpdatePartition { .. }, Reply::PartitionUpdated(row))
-            | (Call::ElectLeader { .. }, Reply::LeaderElected(row)) => {
-                serde_json::to_value(shown::partition(row))
-            }
-            (Call::RegisterBroker { .. }, Reply::BrokerRegistered(row)) => {
-                serde_json::to_value(shown::broker(row))
-            }
-            _ => return Some(format!("should be {reply:?}")),
-        };
-        let expected = expected.unwrap_or_default();
-        (body != expected).then(|| format!("should be {expected}"))
-    }
-
     /// Every read that names this index shows this state.
     fn check_reads(&mut self, image: &Image, index: u64, term: u64) {
         let here = self.decided.get(&index).cloned().unwrap_or_default();
@@ -315,7 +260,7 @@ impl<'a> Witness<'a> {
         {
             let operation = &self.history[at];
             self.verdict.checked += 1;
-            let expected = view(image, &operation.call);
+            let expected = answers::view(image, &operation.call);
             let right = match (&operation.outcome, &expected) {
                 (
                     Outcome::Done {
@@ -395,26 +340,5 @@ impl<'a> Witness<'a> {
                 Some(_) => {}
             }
         }
-    }
-}
-
-/// What a read has to show, or the code that says that there is nothing.
-fn view(image: &Image, call: &Call) -> Result<Value, Arc<str>> {
-    let json = |value: serde_json::Result<Value>| Ok(value.unwrap_or_default());
-    match call {
-        Call::GetTopic { topic, .. } => match shown::topic(image, topic) {
-            Some(topic) => json(serde_json::to_value(topic)),
-            None => Err("UNKNOWN_TOPIC_OR_PARTITION".into()),
-        },
-        Call::ListTopics { prefix, .. } => json(serde_json::to_value(shown::list(image, prefix))),
-        Call::GetBroker { id, .. } => match image.broker(dmq_metadata::BrokerId(*id)) {
-            Some(broker) => json(serde_json::to_value(shown::broker(broker))),
-            None => Err("BROKER_ID_NOT_REGISTERED".into()),
-        },
-        Call::CreateTopic { .. }
-        | Call::DeleteTopic { .. }
-        | Call::UpdatePartition { .. }
-        | Call::ElectLeader { .. }
-        | Call::RegisterBroker { .. } => Err("".into()),
     }
 }

@@ -6,6 +6,9 @@ use dmq_testkit::checkers::wgl::{Event, Linearizable, Model, search};
 
 use crate::dice::Dice;
 
+use Answer::{Done, Failed, Value};
+use Call::{Read, Swap, Write};
+
 /// A register with compare and set.
 struct Register;
 
@@ -44,10 +47,10 @@ impl Model for Register {
 
 fn apply(state: u8, call: Call) -> (u8, Answer) {
     match call {
-        Call::Read => (state, Answer::Value(state)),
-        Call::Write(value) => (value, Answer::Done),
-        Call::Swap(from, to) if from == state => (to, Answer::Done),
-        Call::Swap(..) => (state, Answer::Failed),
+        Read => (state, Value(state)),
+        Write(value) => (value, Done),
+        Swap(from, to) if from == state => (to, Done),
+        Swap(..) => (state, Failed),
     }
 }
 
@@ -82,9 +85,6 @@ fn accepts(events: &[E]) -> bool {
         Linearizable::Undecided => panic!("undecided"),
     }
 }
-
-use Answer::{Done, Failed, Value};
-use Call::{Read, Swap, Write};
 
 #[test]
 fn concurrent_reads_may_show_a_write_that_is_in_flight_or_not() {
