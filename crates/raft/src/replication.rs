@@ -146,8 +146,9 @@ impl Raft {
             source.replicate(peer, progress, fx);
         }
         self.tell_commit(fx);
-        self.continue_transfer(fx);
+        // Before the transfer goes on: what this appends the target must have, too.
         self.settle_membership(fx);
+        self.continue_transfer(fx);
     }
 
     /// The commit rule: durable on a quorum, and of the current term, since an older entry on a
