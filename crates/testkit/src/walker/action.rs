@@ -178,6 +178,7 @@ fn disk_work(world: &mut World, dice: &mut Dice, event: Event, at: usize) {
         Event::Snapshot => world.take_snapshot(leader_or(world, dice, at)),
         _ => {
             let at = leader_or(world, dice, at);
+            world.check_purgeable(at);
             let member = &world.members[at];
             let purgeable = member.raft.as_ref().map_or(LogIndex(0), Raft::purgeable);
             let start = member.memory.start.index;

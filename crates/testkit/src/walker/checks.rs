@@ -1,8 +1,11 @@
 //! What must hold of one member and the others at certain moments: the core's view of its log, how it was
 //! elected, where what it commits is kept.
 
-use dmq_raft::{MemberId, Raft};
+use dmq_raft::{Effects, MemberId, MessageBody, Raft, Role, Sending};
 
+use super::branches::Before;
+use super::ids::place;
+use super::rules::decides;
 use super::world::World;
 
 impl World {
@@ -35,7 +38,7 @@ impl World {
         };
         let own = hard.term == term && hard.vote == Some(id);
         let configuration = self.book.configuration(member.memory.active().1);
-        let elected = configuration.has_quorum(|voter| {
+        let elected = decides(configuration, |voter| {
             if *voter == id {
                 own
             } else {
@@ -58,7 +61,7 @@ impl World {
             None => true,
         };
         assert!(
-            configuration.has_quorum(keeps),
+            decides(configuration, keeps),
             "CommittedOnQuorum: {frontier} is not on a quorum of disks"
         );
     }
@@ -73,5 +76,84 @@ impl World {
             bytes <= limit,
             "Admission: {id} took {bytes} uncommitted bytes, its bound is {limit}"
         );
+    }
+
+    /// A leader that hears from no majority for longer than its limit leads no more. Called after each step of
+    /// who led before it.
+    pub(crate) fn check_hearing(&mut self, at: usize, before: &Before, effects: &Effects) {
+        let member = &mut self.members[at];
+        if effects.configuration.is_some() {
+            for peer in &mut member.peers {
+                peer.silent_ticks = 0;
+            }
+        }
+        if let Some(from) = before.heard() {
+            member.peers[place(from)].silent_ticks = 0;
+        }
+        if before.is_campaign() {
+            let term = member.raft.as_ref().map(Raft::term);
+            assert!(
+                term == Some(before.term),
+                "Sticky: {} gives its office up for a mere candidate",
+                member.config.id
+            );
+        }
+        if !before.is_tick() {
+            return;
+        }
+        for peer in &mut member.peers {
+            peer.silent_ticks += 1;
+        }
+        let limit = member.config.check_quorum_ticks + 1;
+        let (id, peers) = (member.config.id, &member.peers);
+        let Some(raft) = member
+            .raft
+            .as_ref()
+            .filter(|raft| raft.role() == Role::Leader)
+        else {
+            return;
+        };
+        let hears = |voter: &MemberId| *voter == id || peers[place(*voter)].silent_ticks < limit;
+        assert!(
+            decides(&raft.configuration().1, hears),
+            "CheckQuorum: {id} goes on leading without hearing from a majority"
+        );
+    }
+
+    /// The log is kept behind every snapshot that is on its way to a peer.
+    pub(crate) fn check_purgeable(&self, at: usize) {
+        let member = &self.members[at];
+        let Some(raft) = &member.raft else { return };
+        let offered = member.peers.iter().filter_map(|peer| peer.offered);
+        for (peer, last) in offered {
+            let on_its_way = matches!(raft.sending(&peer), Some((Sending::Snapshot, _)));
+            assert!(
+                !on_its_way || raft.purgeable() <= last,
+                "PurgeWaits: {} would purge beyond the snapshot of {last} on its way to {peer}",
+                raft.id()
+            );
+        }
+    }
+
+    /// Who is told to take over has the whole log, durably.
+    pub(crate) fn check_transfer(&self, at: usize, effects: &Effects) {
+        let member = &self.members[at];
+        let Some(raft) = member.raft.as_ref().filter(|_| member.transferring) else {
+            return;
+        };
+        let signals = effects.send.iter().map(|outgoing| &outgoing.message);
+        for message in signals.filter(|message| message.body == MessageBody::TimeoutNow) {
+            let has_all = self.find(message.to).is_none_or(|target| {
+                let disk = &self.members[target].disk;
+                disk.reach() >= raft.last().index && disk.keeps(raft.last())
+            });
+            assert!(
+                has_all,
+                "TransferWaits: {} hands over to {}, which lacks {}",
+                raft.id(),
+                message.to,
+                raft.last()
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::coverage::Event;
 use super::dice::Dice;
 use super::disk::{Disk, Placed};
 use super::ids::{generation, member_id};
+use super::rules::decides;
 use super::world::World;
 
 /// Directories that one node goes through at most.
@@ -138,11 +139,11 @@ pub(crate) fn majorities_live_without(world: &World, absent: Option<usize>) -> b
     let all = held.chain(on_their_way(world)).chain(last);
     let mut may_decide = all.filter(|(index, _)| *index >= decided);
     let birth = world.birth.as_ref().filter(|_| decided.0 == 0);
-    let born = birth
-        .is_none_or(|first| first.has_quorum(lives) && first.voters.first().is_some_and(lives));
+    let born =
+        birth.is_none_or(|first| decides(first, lives) && first.voters.first().is_some_and(lives));
     born && may_decide.all(|(_, number)| {
         let configuration = world.book.configuration(number);
-        configuration.is_empty() || configuration.has_quorum(lives)
+        configuration.is_empty() || decides(configuration, lives)
     })
 }
 

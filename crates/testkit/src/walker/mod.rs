@@ -19,6 +19,7 @@ mod ids;
 mod liveness;
 mod membership;
 mod network;
+mod process;
 mod rules;
 mod run;
 mod setup;

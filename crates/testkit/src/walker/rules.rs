@@ -1,11 +1,25 @@
 //! The rules of membership changes (dissertation 4.3, DESIGN 6.5), checked whenever a leader appends a
 //! configuration, and told from the outside: the core's own bookkeeping is not asked.
 
+use std::collections::BTreeSet;
+
 use dmq_raft::{Configuration, EntryKind, LogIndex, MemberId, Persist, Raft, Role};
 
 use super::coverage::Event;
 use super::disk::Placed;
 use super::world::World;
+
+/// Whether the members for which `says` holds decide: a majority of each voter set. The core's own counting is
+/// what is being tested, so it is not asked.
+pub(crate) fn decides(configuration: &Configuration, says: impl Fn(&MemberId) -> bool) -> bool {
+    let majority = |set: &BTreeSet<MemberId>| {
+        set.is_empty() || 2 * set.iter().filter(|member| says(member)).count() > set.len()
+    };
+    let Configuration {
+        voters, outgoing, ..
+    } = configuration;
+    !voters.is_empty() && majority(voters) && majority(outgoing)
+}
 
 impl World {
     /// Called after the write is in the log's view; `before` was in force until then.

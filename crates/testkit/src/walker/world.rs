@@ -11,9 +11,9 @@ use dmq_raft::{
 use super::book::Book;
 use super::branches::{Before, observe, observe_configuration};
 use super::coverage::{Coverage, Event};
-use super::dice::Dice;
 use super::disk::Disk;
 use super::ghost::Ghost;
+use super::ids::{NODES_MAX, place};
 use super::network::{Flying, Network};
 
 /// One member: its core when it runs, its disk, and what is between them.
@@ -28,11 +28,24 @@ pub(crate) struct Member {
     /// Messages that wait for a write.
     pub(crate) held: Vec<(IoSeq, u32)>,
     /// An image that waits for the write of its start point.
-    install: Option<(IoSeq, EntryId)>,
+    pub(crate) install: Option<(IoSeq, EntryId)>,
     /// Handed out as committed.
     pub(crate) committed: LogIndex,
     pub(crate) applied: LogIndex,
-    role: Role,
+    pub(crate) role: Role,
+    /// A transfer was begun and has not ended.
+    pub(crate) transferring: bool,
+    /// What an observer of this leader knows of its peers, by place.
+    pub(crate) peers: [Peer; NODES_MAX],
+}
+
+/// A leader's peer, seen from outside.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peer {
+    /// Ticks since the leader heard from it, or since it was elected or changed the membership.
+    pub(crate) silent_ticks: u32,
+    /// The snapshot that was offered to it last.
+    pub(crate) offered: Option<(MemberId, LogIndex)>,
 }
 
 /// Everything in a walk.
@@ -73,6 +86,8 @@ impl Member {
             committed: LogIndex(0),
             applied: LogIndex(0),
             role: Role::Follower,
+            transferring: false,
+            peers: [Peer::default(); NODES_MAX],
         }
     }
 
@@ -115,44 +130,6 @@ impl World {
         }
     }
 
-    /// Starts a member's process from its disk.
-    pub(crate) fn start(&mut self, at: usize, dice: &mut Dice) {
-        self.moves += 1;
-        let member = &mut self.members[at];
-        member.config.seed = dice.roll();
-        let restored = member.disk.recover(&self.book);
-        member.memory.copy(&member.disk);
-        (member.committed, member.applied) = (restored.commit, restored.commit);
-        let raft = Raft::new(member.config.clone(), restored);
-        member.role = raft.role();
-        member.raft = Some(raft);
-        self.check_view(at);
-    }
-
-    /// Power loss: of the writes under way the first `kept` reached the disk.
-    pub(crate) fn crash(&mut self, at: usize, kept: usize) {
-        self.moves += 1;
-        let id = self.members[at].id();
-        let member = &mut self.members[at];
-        let (lost, landed) = (member.writes.len() - kept, kept > 0);
-        for write in member.writes.drain(..).take(kept) {
-            member.disk.take(&write, &mut self.book);
-        }
-        for (_, number) in member.held.drain(..) {
-            self.network.take(number);
-        }
-        member.install = None;
-        member.raft = None;
-        // Messages whose entries were not read yet were still inside the process.
-        if self.late_fill {
-            self.network
-                .retain(|flying| flying.message.from != id || flying.fill.is_none());
-        }
-        self.ghost.forget_reads(id);
-        self.note(lost > 0, Event::CrashLostWrites);
-        self.note(landed, Event::CrashKeptWrites);
-    }
-
     /// One step of one core and all that follows at once.
     pub(crate) fn step(&mut self, at: usize, input: Input) {
         let member = &mut self.members[at];
@@ -190,6 +167,10 @@ impl World {
             && let Some(expected) = before.expected()
         {
             self.check_expectation(at, expected);
+        }
+        if before.role == Role::Leader {
+            self.check_hearing(at, &before, &effects);
+            self.check_transfer(at, &effects);
         }
         self.perform(at, &mut effects, &before);
         self.effects = Some(effects);
@@ -230,8 +211,18 @@ impl World {
             });
         }
         if let Some(Proposed::Appended { .. }) = effects.proposed.take() {
+            let hands_over = self.members[at].transferring;
+            assert!(
+                !hands_over,
+                "TransferHolds: {id} took a proposal while it hands over"
+            );
             self.check_admission(at);
         }
+        self.members[at].transferring = match effects.admin {
+            Some(AdminOutcome::TransferStarted(_)) => true,
+            Some(AdminOutcome::TransferDone | AdminOutcome::TransferAborted) => false,
+            _ => leads && self.members[at].transferring,
+        };
         (effects.committed, effects.install, effects.role) = (None, None, None);
         (effects.configuration, effects.admin) = (None, None);
     }
@@ -247,6 +238,8 @@ impl World {
         {
             self.ghost.installs(message.from, *last);
             self.check_snapshot(last.index, configuration);
+            let (from, to) = (place(message.from), message.to);
+            self.members[from].peers[place(to)].offered = Some((to, last.index));
         }
         let number = self.network.keep(Flying {
             message,
@@ -340,6 +333,7 @@ impl World {
         let (id, term) = (raft.id(), raft.term());
         let before = std::mem::replace(&mut member.role, role);
         if role == Role::Leader && before != Role::Leader {
+            member.peers = [Peer::default(); NODES_MAX];
             self.ghost.leads(id, term, &member.memory);
             let rival = self.members.iter().filter(|member| member.leads()).count() > 1;
             self.coverage.hit(Event::Elected);
@@ -349,39 +343,9 @@ impl World {
         }
     }
 
-    /// Completes the oldest `count` writes of a member and reports them together. Returns whether there were
-    /// any.
-    pub(crate) fn sync(&mut self, at: usize, count: usize) -> bool {
-        let member = &mut self.members[at];
-        let mut newest = None;
-        for write in member.writes.drain(..count.min(member.writes.len())) {
-            member.disk.take(&write, &mut self.book);
-            newest = Some(write.io);
-        }
-        let Some(io) = newest else {
-            return false;
-        };
-        let installed = member.install.take_if(|(after, _)| *after <= io);
-        let mut held = std::mem::take(&mut member.held);
-        held.retain(|(after, number)| {
-            let free = *after <= io;
-            if free {
-                self.leave(*number);
-            }
-            !free
-        });
-        self.members[at].held = held;
-        self.step(at, Input::Persisted(io));
-        if let Some((_, last)) = installed {
-            self.members[at].applied = last.index;
-            self.step(at, Input::Applied(last.index));
-        }
-        true
-    }
-
     /// Where a member lives, if its directory is not lost.
     pub(crate) fn find(&self, id: MemberId) -> Option<usize> {
-        let at = super::ids::place(id);
+        let at = place(id);
         (self.members.get(at)?.id() == id).then_some(at)
     }
 

@@ -181,6 +181,31 @@ impl Before {
         }
     }
 
+    pub(crate) fn is_tick(&self) -> bool {
+        matches!(self.seen, Seen::Tick)
+    }
+
+    /// A vote is wanted in a later term, and not by a transfer.
+    pub(crate) fn is_campaign(&self) -> bool {
+        let transfer = match self.seen {
+            Seen::Message {
+                term,
+                body: Body::Vote { transfer, .. },
+                ..
+            } => transfer || term <= self.term,
+            _ => true,
+        };
+        !transfer
+    }
+
+    /// Whose message of the member's own term it was.
+    pub(crate) fn heard(&self) -> Option<MemberId> {
+        match self.seen {
+            Seen::Message { from, term, .. } if term == self.term => Some(from),
+            _ => None,
+        }
+    }
+
     fn led(&self) -> bool {
         self.role == Role::Leader
     }
