@@ -119,6 +119,7 @@ pub(crate) fn decode(body: &[u8]) -> Option<(Record, usize)> {
     if zero != 0 {
         return None;
     }
+    let (no_term, no_index) = (term.0 == 0, index.0 == 0);
     let record = match (kind_of_record, kind) {
         (ENTRY, kind) => Record::Entry(Entry {
             index,
@@ -126,14 +127,18 @@ pub(crate) fn decode(body: &[u8]) -> Option<(Record, usize)> {
             kind: decode_kind(kind)?,
             payload: Bytes::copy_from_slice(payload),
         }),
-        (HARD_STATE, 0) if len == 0 => Record::HardState(HardState { term, vote: None }),
-        (HARD_STATE, 1) => Record::HardState(HardState {
+        (HARD_STATE, 0) if len == 0 && no_index => {
+            Record::HardState(HardState { term, vote: None })
+        }
+        (HARD_STATE, 1) if no_index => Record::HardState(HardState {
             term,
             vote: Some(decode_member(payload)?),
         }),
-        (TRUNCATE, 0) if len == 0 => Record::Truncate(index),
+        (TRUNCATE, 0) if len == 0 && no_term => Record::Truncate(index),
         (START_AT, 0) if len == 0 => Record::StartAt(EntryId::new(term, index)),
-        (CONFIGURATION, 0) => Record::Configuration(index, Configuration::decode(payload).ok()?),
+        (CONFIGURATION, 0) if no_term => {
+            Record::Configuration(index, Configuration::decode(payload).ok()?)
+        }
         _ => return None,
     };
     Some((record, RECORD_HEADER_BYTES + len))
@@ -226,6 +231,17 @@ mod tests {
             let mut bytes = good.clone();
             bytes[at] = value;
             assert_eq!(decode(&bytes), None, "byte {at} = {value}");
+        }
+    }
+
+    /// A field that a type does not use is zero, or a flipped bit in it would go unnoticed.
+    #[test]
+    fn unused_fields_are_zero_or_the_record_is_none() {
+        let unused = [(2, 16), (3, 16), (4, 8), (6, 8)];
+        for (example, at) in unused {
+            let mut bytes = encoded(&examples()[example]);
+            bytes[at] = 1;
+            assert_eq!(decode(&bytes), None, "{:?}", examples()[example]);
         }
     }
 

@@ -266,6 +266,10 @@ impl Scanner<'_, '_> {
             if is_first {
                 check_head(segment.name, &records).map_err(here)?;
             }
+            if !records.is_empty() && walk.offset >= self.file.segment_bytes {
+                // The writer always leaves a block; without one the frame could never be protected.
+                return Err(here("a frame that leaves no room for an empty one behind it").into());
+            }
             self.take(segment.name, is_first, &records).map_err(here)?;
             (self.visit)(Passed::Frame(path, &frame, &records));
             frames.push((frame.offset, frame.header));

@@ -4,111 +4,11 @@
 
 mod support;
 
-use dmq_log::Log;
 use dmq_log::sim::{SimDisk, Survivors};
 use dmq_raft::{LogIndex, Persist};
+use support::history::Call::*;
+use support::history::*;
 use support::*;
-
-/// One call on the log.
-#[derive(Clone, Debug)]
-enum Call {
-    Append(Vec<Persist>),
-    Idle,
-    Purge(u64),
-    PrepareSpare,
-    /// An orderly stop and a start.
-    Restart,
-}
-use Call::*;
-
-/// Every state that the log may be in once `call` has been begun on `model`.
-fn outcomes(model: &Model, call: &Call) -> Vec<Model> {
-    let mut states = vec![model.clone()];
-    let mut model = model.clone();
-    match call {
-        Append(batch) => {
-            for part in batch.iter().flat_map(parts) {
-                model.append(&part);
-                states.push(model.clone());
-            }
-        }
-        Purge(up_to) => {
-            model.purged = model.purged.max(LogIndex(*up_to));
-            states.push(model);
-        }
-        Idle | PrepareSpare | Restart => {}
-    }
-    states
-}
-
-/// The state once `call` was acknowledged.
-fn acknowledged(model: &Model, call: &Call) -> Model {
-    outcomes(model, call).pop().unwrap()
-}
-
-fn call(disk: &SimDisk, log: &mut Option<Log<SimDisk>>, call: &Call) -> Result<(), String> {
-    let running = log.as_mut().unwrap();
-    let text = |error: dmq_log::LogError| error.to_string();
-    match call {
-        Append(batch) => running.append(batch).map_err(text),
-        Idle => running.idle().map_err(text),
-        Purge(up_to) => running.purge(LogIndex(*up_to)).map(|_| ()).map_err(text),
-        PrepareSpare => {
-            let prepared = running.spares().prepare();
-            prepared.map(|_| ()).map_err(|error| error.to_string())
-        }
-        Restart => {
-            running.close().map_err(text)?;
-            *log = None;
-            *log = Some(open(disk, root()).map_err(|error| format!("{error:?}"))?.0);
-            Ok(())
-        }
-    }
-}
-
-/// Runs a history until it ends or the power fails: the states that the log may be in then.
-fn run(disk: &SimDisk, history: &[Call]) -> Vec<Model> {
-    let mut model = Model::default();
-    let Ok((log, _)) = open(disk, root()) else {
-        assert!(disk.is_without_power());
-        return vec![model];
-    };
-    let mut log = Some(log);
-    for step in history {
-        if let Err(error) = call(disk, &mut log, step) {
-            assert!(disk.is_without_power(), "{step:?}: {error}");
-            return outcomes(&model, step);
-        }
-        model = acknowledged(&model, step);
-    }
-    vec![model]
-}
-
-/// Opens what is left, which must be one of the states; then the log goes on from there.
-fn check_survival(disk: &SimDisk, states: &[Model], what: &str) {
-    let opened = open(disk, root());
-    let (mut log, recovered) = opened.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-    let differences: Vec<_> = states
-        .iter()
-        .map(|state| state.difference(&log, &recovered))
-        .collect();
-    let found = differences.iter().position(Option::is_none);
-    let found = found.unwrap_or_else(|| panic!("{what}: {differences:?}"));
-    let mut model = states[found].clone();
-    let next = model.last().index.0 + 1;
-    let term = model.hard_state.term.0.max(1) + 1;
-    let more = commands(next, next + 1, term, 700);
-    log.append(std::slice::from_ref(&more)).unwrap();
-    model.append(&more);
-    drop(log);
-    disk.crash(Survivors::None);
-    let (log, recovered) = open_sim(disk);
-    assert_eq!(
-        model.difference(&log, &recovered),
-        None,
-        "{what}, then went on"
-    );
-}
 
 /// Cuts the power before every change that the history makes to the disk, and lets every kind of selection of
 /// the unsynced changes survive.
@@ -121,7 +21,7 @@ fn cut_everywhere(history: &[Call]) {
     for cut in 0..=changes {
         let disk = start.fork();
         disk.cut_power_after(cut);
-        let states = run(&disk, history);
+        let (states, _) = run(&disk, history);
         for survivors in selections(&disk, cut) {
             let disk = disk.fork();
             disk.crash(survivors);

@@ -10,6 +10,7 @@ mod fault;
 mod files;
 mod names;
 mod state;
+mod subset;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,14 @@ pub enum Survivors {
         changes: usize,
         /// Bytes of the next write that survive too.
         torn_bytes: usize,
+    },
+    /// Exactly the units of which the mask's bit is set, in the order in which they were made; see
+    /// [`SimDisk::unsynced_units`].
+    Chosen {
+        /// Writes are cut at multiples of this many bytes.
+        unit_bytes: usize,
+        /// Bit `n` lets unit `n` survive.
+        mask: u64,
     },
 }
 
@@ -91,6 +100,12 @@ impl SimDisk {
     /// Number of unsynced changes that [`Survivors::Prefix`] could keep.
     pub fn unsynced_changes(&self) -> usize {
         self.state().unsynced_changes()
+    }
+
+    /// Number of units that [`Survivors::Chosen`] selects from: the parts of writes that lie between two multiples
+    /// of `unit_bytes`, and every other unsynced change.
+    pub fn unsynced_units(&self, unit_bytes: usize) -> usize {
+        self.state().unsynced_units(unit_bytes)
     }
 
     /// Lets the power fail before the change with this number (0 is the next one): it and all later

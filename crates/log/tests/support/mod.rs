@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test binary uses a part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+pub(crate) mod history;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -184,6 +186,8 @@ pub(crate) struct Model {
     pub(crate) entries: Vec<Entry>,
     /// The highest position that was given up; entries up to here may be gone, or not.
     pub(crate) purged: LogIndex,
+    /// The newest snapshot; 0 if there is none.
+    pub(crate) snapshot: LogIndex,
 }
 
 /// The smallest parts of a write: a crash may keep any number of them from the front.

@@ -27,6 +27,9 @@ impl State {
             } => {
                 self.keep_prefix(&unsynced, changes, torn_bytes);
             }
+            Survivors::Chosen { unit_bytes, mask } => {
+                self.keep_chosen(&unsynced, unit_bytes, mask);
+            }
         }
         self.lose_orphans();
         self.names = self.durable_names.clone();
