@@ -21,7 +21,7 @@ use dmq_metadata::{ClusterId, NodeId};
 pub use error::{ConfigError, Origin};
 pub use identity::IdentityConfig;
 pub use keys::{KEYS, Key, Kind};
-pub use load::{Sources, load};
+pub use load::{Sources, load, of_text};
 
 /// Length of one tick of the consensus core. All Raft timings are rounded to it.
 pub const TICK: Duration = Duration::from_millis(10);

@@ -32,6 +32,8 @@ pub use inbound::{Inbound, RaftService};
 pub use links::Links;
 pub use outbound::{Connection, Filler, LinkContext, PeerLink};
 pub use outbox::{Lane, Outbox, Parcel};
+#[doc(hidden)]
+pub use report::{report_from_proto, report_to_proto};
 pub use server::serve;
 pub use snapshot_receive::Receiving;
 

@@ -15,6 +15,8 @@ mod error;
 mod events;
 mod extract;
 mod features;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod json;
 mod large;

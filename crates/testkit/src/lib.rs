@@ -3,6 +3,7 @@
 
 pub mod chaos;
 pub mod checkers;
+pub mod fuzz;
 pub mod harness;
 pub mod image;
 pub mod kube;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, charts, check, ci, cluster, crds, fix, image, replay, suite};
+use crate::{bench, chaos, charts, check, ci, cluster, crds, fix, fuzz, image, replay, suite};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -49,6 +49,8 @@ enum Command {
     Walker(replay::Options),
     /// Real nodes under faults, with clients whose histories are checked.
     Chaos(chaos::Options),
+    /// The decoders' fuzzers, guided by the code that runs.
+    Fuzz(fuzz::Options),
     /// A real Kubernetes on this machine, with our images on its nodes.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -72,6 +74,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Sim(options) => replay::run("sim", &options),
         Command::Walker(options) => replay::run("walker", &options),
         Command::Chaos(options) => chaos::chaos(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Cluster(command) => cluster::run(command),
         Command::Images => image::list(),
         Command::Bench(command) => bench::run(command),

@@ -15,6 +15,7 @@ mod ci;
 mod cluster;
 mod crds;
 mod fix;
+mod fuzz;
 mod image;
 mod process;
 mod replay;
@@ -22,6 +23,9 @@ mod suite;
 mod workspace;
 
 fn main() -> std::process::ExitCode {
+    if let Some(code) = fuzz::as_compiler() {
+        return code;
+    }
     match args::run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

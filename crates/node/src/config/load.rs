@@ -50,6 +50,13 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     validate::validate(&table(sources)?, sources.file.clone())
 }
 
+/// Reads and validates what a file of this text would say by itself; `name` is what errors call it.
+pub fn of_text(name: &str, text: &str) -> Result<Config, ConfigError> {
+    let mut table = Table::new();
+    read_text(name.to_owned(), text, &mut table)?;
+    validate::validate(&table, None)
+}
+
 /// Reads the sources, the strongest last, and checks only that their keys are known.
 pub(super) fn table(sources: &Sources) -> Result<Table, ConfigError> {
     let mut table = Table::new();
@@ -67,7 +74,11 @@ fn read_file(path: &Path, table: &mut Table) -> Result<(), ConfigError> {
         path: name.clone(),
         reason: error.to_string(),
     })?;
-    let tree: Value = serde_yaml::from_str(&text).map_err(|error| ConfigError::NotYaml {
+    read_text(name, &text, table)
+}
+
+fn read_text(name: String, text: &str, table: &mut Table) -> Result<(), ConfigError> {
+    let tree: Value = serde_yaml::from_str(text).map_err(|error| ConfigError::NotYaml {
         path: name.clone(),
         reason: error.to_string(),
     })?;

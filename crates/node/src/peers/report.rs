@@ -8,12 +8,12 @@ use dmq_replica::{HashNote, MemberReport, ReportRow};
 use super::convert::{ConvertError, member_from_proto, member_to_proto};
 
 /// The rows of a report; its sender is the stream's.
-pub(super) fn report_to_proto(report: MemberReport) -> Vec<proto::ReportRow> {
+pub fn report_to_proto(report: MemberReport) -> Vec<proto::ReportRow> {
     report.rows.into_iter().map(row_to_proto).collect()
 }
 
 /// The report that came on a stream from `from`.
-pub(super) fn report_from_proto(
+pub fn report_from_proto(
     from: MemberId,
     rows: &[proto::ReportRow],
 ) -> Result<MemberReport, ConvertError> {

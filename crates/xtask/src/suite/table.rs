@@ -91,6 +91,16 @@ pub(super) const SUITES: [Suite; 13] = [
         threads: None,
     },
     Suite {
+        name: "fuzz",
+        about: "every decoder: the corpus replayed, then inputs made of it",
+        needs: &[],
+        share: seconds(180),
+        searches: true,
+        shows: true,
+        // The allocator's meter counts for the whole process.
+        threads: Some(1),
+    },
+    Suite {
         name: "store",
         about: "the projection on SQLite and on a real PostgreSQL server",
         needs: &[Need::Postgres],
