@@ -261,7 +261,9 @@ fn spares_are_trusted_with_nothing() {
     let (disk, model) = stopped();
     let older = disk.contents(&segments(&disk)[0]).unwrap();
     let newest = disk.contents(segments(&disk).last().unwrap()).unwrap();
-    let noise: Vec<u8> = (0..SMALL).map(|at| (at * at % 251) as u8).collect();
+    let noise: Vec<u8> = (0..SMALL)
+        .map(|at| (at * at % 251).to_le_bytes()[0])
+        .collect();
     for content in [older.clone(), newest, noise, older[..5000].to_vec(), vec![]] {
         let disk = disk.fork();
         put(

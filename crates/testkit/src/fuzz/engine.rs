@@ -13,8 +13,10 @@ use super::coverage::Coverage;
 use super::mutate::{self, Stock};
 use super::{Answer, Target};
 
-/// Inputs that a pool holds at most; beyond that a new one takes the place of a longer one.
+/// Inputs that the pool holds at most; beyond that a new one takes the place of a longer one.
 const POOL_MAX: usize = 4000;
+/// The same for refused ones: texts of errors are many, and what is made of refused inputs is refused too.
+const REFUSED_MAX: usize = 400;
 /// Inputs that run between two looks at the counters of a build that has them.
 const BATCH: usize = 64;
 /// Runs that the shortening of a failing input may take.
@@ -91,7 +93,10 @@ impl fmt::Display for Figures {
 pub struct Engine<'a> {
     target: &'a Target,
     meter: Meter,
+    /// Inputs that were taken, or ran new code.
     pool: Vec<Vec<u8>>,
+    /// Inputs that were refused in a way of their own.
+    refused: Vec<Vec<u8>>,
     words: Vec<Vec<u8>>,
     answers: BTreeSet<Answer>,
     coverage: Option<Coverage>,
@@ -119,6 +124,7 @@ impl<'a> Engine<'a> {
             target,
             meter,
             pool: Vec::new(),
+            refused: Vec::new(),
             words: words.into_iter().take(2000).collect(),
             answers: BTreeSet::new(),
             coverage: Coverage::of_process(),
@@ -129,7 +135,7 @@ impl<'a> Engine<'a> {
         for input in inputs {
             let answer = engine.run(input)?;
             engine.answers.insert(answer);
-            engine.pool.push(input.clone());
+            engine.keep(input.clone(), answer.taken);
         }
         if engine.pool.is_empty() {
             engine.pool.push(Vec::new());
@@ -154,7 +160,7 @@ impl<'a> Engine<'a> {
     /// What came of it so far.
     pub fn figures(&self) -> Figures {
         Figures {
-            kept: self.pool.len(),
+            kept: self.pool.len() + self.refused.len(),
             answers: self.answers.len(),
             covered: self.coverage.as_ref().map_or(0, Coverage::covered),
             ..self.figures
@@ -163,7 +169,7 @@ impl<'a> Engine<'a> {
 
     /// Inputs of the pool that together show all that the pool shows, short ones first, up to so many bytes.
     pub fn essence(&mut self, bytes_max: usize) -> Vec<Vec<u8>> {
-        let mut inputs = self.pool.clone();
+        let mut inputs = [self.pool.as_slice(), &self.refused].concat();
         inputs.sort_by_key(Vec::len);
         let (mut answers, mut covered) = (BTreeSet::new(), BTreeSet::new());
         let (mut essence, mut bytes) = (Vec::new(), 0);
@@ -201,7 +207,7 @@ impl<'a> Engine<'a> {
             let input = self.next_input();
             let answer = self.run(&input)?;
             if self.answers.insert(answer) {
-                self.keep(input);
+                self.keep(input, answer.taken);
             } else if self.coverage.is_some() {
                 batch.push(input);
             }
@@ -212,16 +218,21 @@ impl<'a> Engine<'a> {
 
     /// The later an input came the more often it is drawn: it is near to what was found last.
     fn next_input(&mut self) -> Vec<u8> {
-        let len = self.pool.len();
-        let mut at = self.chance.below(len);
+        let from_refused = self.chance.once_in(5) && !self.refused.is_empty();
+        let from = if from_refused {
+            &self.refused
+        } else {
+            &self.pool
+        };
+        let mut at = self.chance.below(from.len());
         if self.chance.once_in(2) {
-            at = at.max(self.chance.below(len));
+            at = at.max(self.chance.below(from.len()));
         }
         let stock = Stock {
             pool: &self.pool,
             words: &self.words,
         };
-        mutate::mutated(self.target.form, &self.pool[at], &stock, &mut self.chance)
+        mutate::mutated(self.target.form, &from[at], &stock, &mut self.chance)
     }
 
     /// The counters say that one of the batch ran new code; run again one by one to learn which.
@@ -239,20 +250,25 @@ impl<'a> Engine<'a> {
             let mine: Vec<usize> = moved.into_iter().filter(|at| fresh.contains(at)).collect();
             if !mine.is_empty() {
                 fresh.retain(|at| !mine.contains(at));
-                self.keep(input);
+                self.keep(input, true);
             }
         }
         self.coverage = Some(coverage);
     }
 
-    fn keep(&mut self, input: Vec<u8>) {
-        if self.pool.len() < POOL_MAX {
-            self.pool.push(input);
+    fn keep(&mut self, input: Vec<u8>, is_good: bool) {
+        let (inputs, most) = if is_good {
+            (&mut self.pool, POOL_MAX)
+        } else {
+            (&mut self.refused, REFUSED_MAX)
+        };
+        if inputs.len() < most {
+            inputs.push(input);
             return;
         }
-        let at = self.chance.below(self.pool.len());
-        if self.pool[at].len() >= input.len() {
-            self.pool[at] = input;
+        let at = self.chance.below(inputs.len());
+        if inputs[at].len() >= input.len() {
+            inputs[at] = input;
         }
     }
 

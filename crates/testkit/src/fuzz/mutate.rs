@@ -18,7 +18,7 @@ pub(super) struct Stock<'a> {
 /// An input made of one of the pool by a few mutations.
 pub(super) fn mutated(form: Form, from: &[u8], stock: &Stock<'_>, chance: &mut Chance) -> Vec<u8> {
     let mut input = from.to_vec();
-    for _ in 0..=chance.small(7) {
+    for _ in 0..=chance.small(4) {
         let plain = chance.once_in(2);
         match form {
             Form::Protobuf if !plain => protobuf::mutate(&mut input, stock, chance),

@@ -80,7 +80,7 @@ fn change_value(value: &mut Value, stock: &Stock<'_>, chance: &mut Chance) {
                 0 => number.wrapping_add(1),
                 1 => number.wrapping_sub(1),
                 2 => 1_u64
-                    .rotate_left(chance.bits() as u32 & 63)
+                    .rotate_left(u32::from(chance.byte()))
                     .wrapping_sub(chance.bits() & 1),
                 _ => chance.bits() >> (chance.bits() & 63),
             };
@@ -175,10 +175,10 @@ fn encode(fields: &[Field]) -> Vec<u8> {
 
 fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    out.push((value & 0x7f) as u8);
+    out.push(value.to_le_bytes()[0]);
 }
 
 #[cfg(test)]

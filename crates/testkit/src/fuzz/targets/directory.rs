@@ -11,6 +11,7 @@ use dmq_log::{
 };
 use dmq_raft::{Entry, EntryKind, HardState, LogIndex, MemberId, Term};
 
+use super::length;
 use super::membership::member;
 
 /// Eight blocks.
@@ -113,7 +114,7 @@ pub(super) fn frame(seed: u64, fields: FrameFields, body: &[u8]) -> (Vec<u8>, u3
     out.extend(fields.sequence.to_le_bytes());
     out.extend(fields.number.to_le_bytes());
     out.extend(fields.synced_to.to_le_bytes());
-    out.extend((body.len() as u32).to_le_bytes());
+    out.extend(length(body));
     out.extend(crc32c::crc32c(body).to_le_bytes());
     out.extend(fields.previous_crc.to_le_bytes());
     out.resize(FRAME_HEADER_BYTES - 4, 0);
@@ -154,7 +155,7 @@ pub(super) fn record(record: &Record) -> Vec<u8> {
             (5, 0, 0, index.0, configuration.encode().to_vec())
         }
     };
-    let mut out = (payload.len() as u32).to_le_bytes().to_vec();
+    let mut out = length(&payload).to_vec();
     out.extend([kind_of_record, kind, 0, 0]);
     out.extend(term.to_le_bytes());
     out.extend(index.to_le_bytes());

@@ -12,6 +12,7 @@ use dmq_raft::{EntryId, LogIndex, Term};
 use sha2::{Digest, Sha256};
 
 use super::directory::{formatted, root};
+use super::length;
 use super::membership::of;
 use crate::fuzz::{Answer, Form, Target};
 
@@ -90,7 +91,7 @@ fn assemble(sections: &[&[u8]]) -> Vec<u8> {
         let mut numbers = front.to_vec();
         numbers.resize(8, 0);
         out.extend(1_u32.to_le_bytes());
-        out.extend((stored.len() as u32).to_le_bytes());
+        out.extend(length(stored));
         out.extend(numbers);
         out.extend_from_slice(stored);
     }
@@ -99,14 +100,15 @@ fn assemble(sections: &[&[u8]]) -> Vec<u8> {
     put_sized(&mut out, totals);
     let sha256 = Sha256::digest(&out);
     out.extend(sha256);
-    let footer_bytes = (out.len() - footer_at + 12) as u32;
-    out.extend(footer_bytes.to_le_bytes());
-    out.extend(b"DMQSNAPE");
-    out
+    let mut file = out;
+    let footer = [&file[footer_at..], &[0; 12]].concat();
+    file.extend(length(&footer));
+    file.extend(b"DMQSNAPE");
+    file
 }
 
 fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend((bytes.len() as u32).to_le_bytes());
+    out.extend(length(bytes));
     out.extend_from_slice(bytes);
 }
 
