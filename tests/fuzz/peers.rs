@@ -148,18 +148,21 @@ fn part(input: &[u8]) -> Answer {
     }
 }
 
-fn seeds() -> Vec<Vec<u8>> {
-    let id = |term, index| Some(proto::EntryId { term, index });
-    let entry = |index, kind: proto::EntryKind| proto::Entry {
+fn id(term: u64, index: u64) -> Option<proto::EntryId> {
+    Some(proto::EntryId { term, index })
+}
+
+fn entry(index: u64, kind: proto::EntryKind) -> proto::Entry {
+    proto::Entry {
         term: 3,
         index,
         kind: kind.into(),
         payload: b"payload".to_vec().into(),
-    };
-    // A configuration of one voter, as the core encodes it.
-    let mut configuration = vec![8, 1, 18, 20, 8, 1, 18, 16];
-    configuration.extend([7; 16]);
-    let bodies = [
+    }
+}
+
+fn elections() -> Vec<Body> {
+    vec![
         Body::PreVote(proto::PreVote { last: id(2, 9) }),
         Body::PreVoteReply(proto::PreVoteReply {
             asked: 3,
@@ -170,6 +173,14 @@ fn seeds() -> Vec<Vec<u8>> {
             transfer: true,
         }),
         Body::VoteReply(proto::VoteReply { granted: true }),
+    ]
+}
+
+fn replication() -> Vec<Body> {
+    // A configuration of one voter, as the core encodes it.
+    let mut configuration = vec![8, 1, 18, 20, 8, 1, 18, 16];
+    configuration.extend([7; 16]);
+    vec![
         Body::Append(proto::Append {
             seq: 5,
             prev: id(2, 9),
@@ -215,12 +226,16 @@ fn seeds() -> Vec<Vec<u8>> {
             index: Some(9),
         }),
         Body::Stopping(proto::Stopping {}),
-    ];
+    ]
+}
+
+fn seeds() -> Vec<Vec<u8>> {
     let message = |body| proto::Message {
         term: 3,
         body: Some(body),
     };
-    let messages: Vec<proto::Message> = bodies.into_iter().map(message).collect();
+    let bodies = elections().into_iter().chain(replication());
+    let messages: Vec<proto::Message> = bodies.map(message).collect();
     let mut seeds: Vec<Vec<u8>> = messages.iter().map(proto::Message::encode_to_vec).collect();
     seeds.extend(seeds_of_calls(messages));
     seeds

@@ -176,12 +176,11 @@ impl<'a> Engine<'a> {
         for input in inputs {
             let (target, mut answer) = (self.target, None);
             let mut work = || answer = execute(target, &input).ok();
-            let moved = match &mut self.coverage {
-                Some(coverage) => coverage.moved_by(&mut work),
-                None => {
-                    work();
-                    Vec::new()
-                }
+            let moved = if let Some(coverage) = &mut self.coverage {
+                coverage.moved_by(&mut work)
+            } else {
+                work();
+                Vec::new()
             };
             let by_code = moved
                 .into_iter()

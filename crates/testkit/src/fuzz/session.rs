@@ -50,14 +50,12 @@ pub fn try_input(
     path: &Path,
     input: &[u8],
 ) -> anyhow::Result<Answer> {
-    match measured(target, meter, input) {
-        Ok((answer, _)) => Ok(answer),
-        Err(_) => {
-            let Crash { input, what } = shortened(target, meter, input);
-            let (name, path) = (target.name, path.display());
-            bail!("{name}: {path}: {what}\nthe shortest input that fails: {input:?}");
-        }
+    if let Ok((answer, _)) = measured(target, meter, input) {
+        return Ok(answer);
     }
+    let Crash { input, what } = shortened(target, meter, input);
+    let (name, path) = (target.name, path.display());
+    bail!("{name}: {path}: {what}\nthe shortest input that fails: {input:?}");
 }
 
 /// Searches for so long from the seeds and the corpus on.

@@ -68,7 +68,9 @@ impl World {
             _ if !unsynced => {}
             Survivors::None => self.faults.lost_writes += 1,
             Survivors::All => self.faults.kept_writes += 1,
-            Survivors::Seeded(_) | Survivors::Prefix { .. } => self.faults.torn_writes += 1,
+            Survivors::Seeded(_) | Survivors::Prefix { .. } | Survivors::Chosen { .. } => {
+                self.faults.torn_writes += 1;
+            }
         }
         self.nodes[node].process = None;
         self.nodes[node].disk.crash(survivors);

@@ -50,7 +50,7 @@ struct Expectation {
 /// is refused; any other is cut, with all behind it and nothing before.
 fn run(input: &[u8]) -> Answer {
     let disk = formatted();
-    let (frames, expected) = build(header_seed(&disk), &first_frame(&disk), plans(input));
+    let (frames, expected) = build(header_seed(&disk), first_frame(&disk), plans(input));
     disk.damage(&segment(), |bytes| {
         bytes[2 * BLOCK..2 * BLOCK + frames.len()].copy_from_slice(&frames);
     });
@@ -102,10 +102,10 @@ fn first_frame(disk: &dmq_log::sim::SimDisk) -> [u8; 4] {
         .unwrap_or_default()
 }
 
-fn build(seed: u64, first: &[u8; 4], plans: Vec<Plan<'_>>) -> (Vec<u8>, Expectation) {
+fn build(seed: u64, first: [u8; 4], plans: Vec<Plan<'_>>) -> (Vec<u8>, Expectation) {
     let mut out = Vec::new();
     let mut expected = Expectation::default();
-    let (mut number, mut previous_crc) = (2_u64, u32::from_le_bytes(*first));
+    let (mut number, mut previous_crc) = (2_u64, u32::from_le_bytes(first));
     let room = usize::try_from(SEGMENT_BYTES).unwrap_or(0) - 2 * BLOCK;
     let mut index = 1;
     for plan in plans {

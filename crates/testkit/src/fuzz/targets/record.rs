@@ -40,7 +40,7 @@ fn run(input: &[u8]) -> Answer {
     };
     let (frame, _) = directory::frame(seed, fields, input);
     disk.damage(&path, |bytes| {
-        bytes[2 * BLOCK..2 * BLOCK + frame.len()].copy_from_slice(&frame)
+        bytes[2 * BLOCK..2 * BLOCK + frame.len()].copy_from_slice(&frame);
     });
     match directory::open(&disk) {
         Err(reason) => Answer::refused(&reason),
@@ -96,7 +96,7 @@ fn seeds() -> Vec<Vec<u8>> {
         index: LogIndex(1),
         term: Term(1),
         kind: EntryKind::Noop,
-        payload: Default::default(),
+        payload: bytes::Bytes::default(),
     });
     let configuration = Record::Entry(Entry {
         index: LogIndex(2),
