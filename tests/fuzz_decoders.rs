@@ -1,5 +1,5 @@
-//! Every decoder of bytes that others wrote, fuzzed: the corpus is replayed, then new inputs are made of it until the time
-//! is over. A failing input is shortened, written into the corpus and named with the command that replays it.
+//! Every decoder of bytes that others wrote, fuzzed: the corpus is replayed, then new inputs are made of it until the
+//! time is over. A failing input is shortened, written into the corpus and named with the command that replays it.
 //!
 //! `DMQ_TEST_SECONDS`: for all targets together. `DMQ_TEST_SEED`: another search. `DMQ_FUZZ_TARGET`: only this one.
 //! `DMQ_FUZZ_INPUT`: only this file. `DMQ_FUZZ_GROW`: put what was found in the place of the corpus's found inputs.

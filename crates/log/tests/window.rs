@@ -1,5 +1,5 @@
-//! The one-frame window of DESIGN 6.2: the newest acknowledged frame has no witness until another frame follows it. Its
-//! rot looks like a write that was torn, and is cut; the empty frame after an idle time, at a stop and at a start closes
+//! The one-frame window of DESIGN 6.2: the newest acknowledged frame has no witness until another frame follows it.
+//! Its rot looks like a write that was torn, and is cut; the empty frame after an idle time, at a stop and at a start closes
 //! the window, and from then on the same rot is refused by file and offset.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
