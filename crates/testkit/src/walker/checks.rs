@@ -144,8 +144,10 @@ impl World {
         let signals = effects.send.iter().map(|outgoing| &outgoing.message);
         for message in signals.filter(|message| message.body == MessageBody::TimeoutNow) {
             let has_all = self.find(message.to).is_none_or(|target| {
-                let disk = &self.members[target].disk;
-                disk.reach() >= raft.last().index && disk.keeps(raft.last())
+                let target = &self.members[target];
+                let disk = &target.disk;
+                target.is_beyond(raft.term())
+                    || (disk.reach() >= raft.last().index && disk.keeps(raft.last()))
             });
             assert!(
                 has_all,

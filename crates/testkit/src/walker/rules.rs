@@ -59,7 +59,8 @@ impl World {
         for voter in new.voters.difference(&old.voters) {
             let caught_up = self.find(*voter).is_none_or(|at| {
                 let member = &self.members[at];
-                member.disk.reach().0 + member.config.caught_up_entries_max >= raft.commit().0
+                let reach = member.disk.reach().0 + member.config.caught_up_entries_max;
+                member.is_beyond(raft.term()) || reach >= raft.commit().0
             });
             assert!(
                 old.is_learner(voter) && caught_up,

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use dmq_raft::{
     AdminOutcome, Config, Configuration, Effects, EntryId, Input, IoSeq, LogIndex, MemberId,
-    Message, MessageBody, Persist, Proposed, Raft, Role,
+    Message, MessageBody, Persist, Proposed, Raft, Role, Term,
 };
 
 use super::book::Book;
@@ -98,6 +98,12 @@ impl Member {
     /// Whether its disk keeps an entry, and no write under way takes it away.
     pub(crate) fn keeps(&self, id: EntryId) -> bool {
         self.disk.keeps(id) && (self.raft.is_none() || self.memory.keeps(id))
+    }
+
+    /// Whether it has entered a later term: what it acknowledged in `term` may be gone by now, and the
+    /// leader of that term may not know.
+    pub(crate) fn is_beyond(&self, term: Term) -> bool {
+        self.memory.hard.term.max(self.disk.hard.term) > term
     }
 
     pub(crate) fn is_installing(&self) -> bool {
