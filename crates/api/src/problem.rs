@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::rest::membership::Membership;
 use crate::status::Code;
 
 /// Media type of a problem document.
@@ -39,6 +40,12 @@ pub struct Problem {
     /// The controller's REST address, with `NOT_CONTROLLER`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader_url: Option<String>,
+    /// The index of the newest committed configuration, with `STALE_MEMBERSHIP`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership_index: Option<u64>,
+    /// What the change that is under way leads to, with `MEMBERSHIP_CHANGING`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<Membership>>,
 }
 
 impl Problem {
@@ -59,6 +66,8 @@ impl Problem {
             field: None,
             leader_id: None,
             leader_url: None,
+            membership_index: None,
+            target: None,
         }
     }
 

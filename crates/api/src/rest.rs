@@ -4,6 +4,7 @@
 pub mod brokers;
 pub mod controller;
 pub mod features;
+pub mod membership;
 pub mod query;
 pub mod quorum;
 pub mod topics;

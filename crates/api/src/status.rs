@@ -83,6 +83,10 @@ table! {
     RequestTimeout "REQUEST_TIMEOUT" REQUEST_TIMEOUT Safe "Request did not arrive in time";
     Conflict "CONFLICT" CONFLICT Never "Contradicts the present state";
     StaleTerm "STALE_TERM" CONFLICT Never "Expected another term";
+    StaleMembership "STALE_MEMBERSHIP" CONFLICT Never "Expected another membership index";
+    MembershipChanging "MEMBERSHIP_CHANGING" CONFLICT Never "Another change of members is under way";
+    NotCaughtUp "NOT_CAUGHT_UP" CONFLICT Never "Member is not caught up";
+    UnknownMember "UNKNOWN_MEMBER" NOT_FOUND Never "No such member";
     Compacted "COMPACTED" GONE Never "Position is no longer kept";
     PreconditionFailed "PRECONDITION_FAILED" PRECONDITION_FAILED Never "If-Match is not met";
     BodyTooLarge "BODY_TOO_LARGE" PAYLOAD_TOO_LARGE Never "Body too large";

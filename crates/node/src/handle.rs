@@ -17,7 +17,8 @@ use tokio::sync::watch;
 pub use self::error::RequestError;
 pub use self::requests::{
     Ack, BrokerHeartbeat, BrokerVerdict, CommandRequest, Committed, Consistency, InitializeRequest,
-    Initialized, ReadRequest, SnapshotInfo, StateHashAt, TransferRequest, Transferred, View, Voter,
+    Initialized, Membership, MembershipChange, MembershipRequest, ReadRequest, SnapshotInfo,
+    StateHashAt, TransferRequest, Transferred, View, Voter,
 };
 pub use self::status::{MemberStatus, NodeState, NodeStatus, Progress, ProjectionStatus};
 
@@ -42,6 +43,13 @@ pub trait Member: Send + Sync + 'static {
 
     /// Moves leadership to `request.target`, or to the best voter.
     async fn transfer(&self, request: TransferRequest) -> Result<Transferred, RequestError>;
+
+    /// Changes voters or observers, and answers when the new configuration is committed and alone in force
+    /// (DESIGN 6.5).
+    async fn change_membership(
+        &self,
+        request: MembershipRequest,
+    ) -> Result<Membership, RequestError>;
 
     /// Notes that a broker lives and tells it what to do next. Soft state of the controller, never logged.
     async fn heartbeat(&self, beat: BrokerHeartbeat) -> Result<BrokerVerdict, RequestError>;

@@ -1,6 +1,7 @@
 //! What stands behind [`Handle`](crate::handle::Handle): every question of a REST handler becomes a message
 //! to the driver, or a look at what is published. Nothing is decided here.
 
+mod changes;
 mod errors;
 mod patience;
 mod snapshots;
@@ -12,7 +13,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use dmq_log::{Disk, SnapshotStore};
 use dmq_metadata::{Envelope, LogTime, MetadataIndex, RequestId, Term, WallTime};
-use dmq_raft::{LogIndex, MemberId};
+use dmq_raft::LogIndex;
 use dmq_replica::{Answer, DriverInput, Heartbeat, Proposal, Ticket};
 use tokio::sync::watch;
 
@@ -20,10 +21,10 @@ pub use self::patience::Patience;
 use self::patience::{DRIVER_GRACE, in_ticks, late_read};
 use crate::handle::{
     Ack, BrokerHeartbeat, BrokerVerdict, CommandRequest, Committed, Consistency, InitializeRequest,
-    Initialized, Member, NodeStatus, ReadRequest, RequestError, SnapshotInfo, StateHashAt,
-    TransferRequest, Transferred, View,
+    Initialized, Member, Membership, MembershipRequest, NodeStatus, ReadRequest, RequestError,
+    SnapshotInfo, StateHashAt, TransferRequest, Transferred, View,
 };
-use crate::identity::{node_id, raft_directory_id, raft_node_id};
+use crate::identity::{node_id, raft_node_id};
 use crate::metrics::Metrics;
 use crate::projector::Demand;
 use crate::threads::{Ask, Beat, HashRing, STUCK_AFTER};
@@ -32,6 +33,8 @@ use crate::threads::{Ask, Beat, HashRing, STUCK_AFTER};
 const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(15);
 /// A transfer ends or is aborted within one election time-out; this is for a driver that is stuck.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A change of members is confirmed, appended and waited for by the driver; this is for one that is stuck.
+const MEMBERSHIP_TIMEOUT: Duration = Duration::from_mins(1);
 /// A heartbeat is answered in the next turn.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A snapshot of a large image takes a while.
@@ -199,13 +202,7 @@ impl<D: Disk> Member for RunningMember<D> {
         let body = dmq_replica::InitializeRequest {
             cluster_id: cluster.to_string(),
             incarnation,
-            voters: voters
-                .iter()
-                .map(|voter| MemberId {
-                    node: raft_node_id(voter.id),
-                    directory: raft_directory_id(voter.directory),
-                })
-                .collect(),
+            voters: voters.iter().map(changes::to_member).collect(),
         };
         let late = || RequestError::Undecided("initialise did not end in time".to_owned());
         let build = |ticket| DriverInput::Initialize {
@@ -235,6 +232,27 @@ impl<D: Disk> Member for RunningMember<D> {
                 leader: node_id(to),
                 term: Term(term.0),
             }),
+            other => Err(errors::unexpected(&other)),
+        }
+    }
+
+    async fn change_membership(
+        &self,
+        request: MembershipRequest,
+    ) -> Result<Membership, RequestError> {
+        let change = changes::to_change(&request.change);
+        let expected = LogIndex(request.expected.0);
+        let late = || RequestError::Undecided("the change did not end in time".to_owned());
+        let build = |ticket| DriverInput::ChangeMembership {
+            ticket,
+            change,
+            expected,
+        };
+        match self.question(MEMBERSHIP_TIMEOUT, late, build).await? {
+            Answer::MembershipChanged {
+                index,
+                configuration,
+            } => Ok(changes::membership(index, &configuration)),
             other => Err(errors::unexpected(&other)),
         }
     }

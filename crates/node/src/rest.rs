@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod health;
 mod json;
 mod large;
+mod membership;
 mod partitions;
 mod probes;
 mod quorum;

@@ -58,6 +58,7 @@ impl StatusView {
             membership_index: MetadataIndex(0),
             committed_membership_index: MetadataIndex(0),
             voters: Vec::new(),
+            outgoing: Vec::new(),
             observers: Vec::new(),
             transferring: None,
             ready: false,
@@ -93,6 +94,7 @@ impl StatusView {
             membership_index: index(*membership),
             committed_membership_index: index(status.membership_index),
             voters: members(&configuration.voters),
+            outgoing: members(&configuration.outgoing),
             observers: members(&configuration.learners),
             transferring: status.transferring.map(node_id),
             ready: status.ready,
@@ -111,6 +113,15 @@ impl StatusView {
             return Some(self.url.clone());
         }
         self.book.url(dmq_raft::NodeId(node.0))
+    }
+
+    /// The address that this very member has told: another directory of its node is another process.
+    fn url_of_member(&self, member: MemberId) -> Option<String> {
+        if member == self.identity.member {
+            return Some(self.url.clone());
+        }
+        let heard = self.book.heard(member.node)?;
+        (heard.member == member).then_some(heard.url)
     }
 
     fn note_caught_up(&mut self, status: &Status) {
@@ -134,7 +145,7 @@ impl StatusView {
             id,
             directory: directory_id(member.directory),
             peer_address: self.book.authority(member.node),
-            url: self.url_of(id),
+            url: self.url_of_member(member),
             progress: (status.role == Role::Leader).then(|| self.progress(member, status)),
         }
     }
@@ -147,6 +158,7 @@ impl StatusView {
                 last_caught_up: Some(Duration::ZERO),
                 receiving_snapshot: false,
                 stopping: status.stopping,
+                caught_up: false,
             };
         }
         let peer = status.peers.iter().find(|peer| peer.member == member);
@@ -156,6 +168,7 @@ impl StatusView {
             last_caught_up: self.caught_up.get(&member).map(Instant::elapsed),
             receiving_snapshot: peer.is_some_and(|peer| peer.in_snapshot),
             stopping: peer.is_some_and(|peer| peer.stopping),
+            caught_up: peer.is_some_and(|peer| peer.caught_up),
         }
     }
 }

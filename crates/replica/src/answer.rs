@@ -1,7 +1,9 @@
 //! What a waiting request gets in the end, and whether its sender may try again.
 
+use std::sync::Arc;
+
 use dmq_metadata::{BrokerEpoch, BrokerId, Outcome, Rejection};
-use dmq_raft::{EntryId, LogIndex, NodeId, Term};
+use dmq_raft::{Configuration, EntryId, LogIndex, NodeId, Term};
 
 /// Names one waiting request. The shell chooses it and never uses one twice within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,13 @@ pub enum Answer {
         to: NodeId,
         /// Its term.
         term: Term,
+    },
+    /// The members are as wished, and the configuration that says so is committed and simple.
+    MembershipChanged {
+        /// Index of its entry.
+        index: LogIndex,
+        /// The configuration.
+        configuration: Arc<Configuration>,
     },
     /// A snapshot is durable at this position.
     SnapshotTaken {
@@ -127,6 +136,26 @@ pub enum RequestError {
         /// The controller's term.
         actual: Term,
     },
+    /// The expected membership index is not that of the newest committed configuration.
+    #[error("the newest committed configuration is that of index {actual}")]
+    StaleMembership {
+        /// Its index.
+        actual: LogIndex,
+    },
+    /// Another change of members has not ended.
+    #[error("another change of the members is under way")]
+    MembershipChanging {
+        /// Index of the configuration in force.
+        index: LogIndex,
+        /// What the change leads to.
+        target: Arc<Configuration>,
+    },
+    /// A new voter is not an observer that is caught up: says who, and what it lacks (409).
+    #[error("{0}")]
+    NotCaughtUp(String),
+    /// No such member (404): says who.
+    #[error("{0}")]
+    UnknownMember(String),
     /// An administrative request may take effect yet, or may have: says which, and what is known.
     #[error("{0}")]
     Undecided(String),
@@ -158,6 +187,10 @@ impl RequestError {
             Self::OutcomeUnknown
             | Self::Undecided(_)
             | Self::StaleTerm { .. }
+            | Self::StaleMembership { .. }
+            | Self::MembershipChanging { .. }
+            | Self::NotCaughtUp(_)
+            | Self::UnknownMember(_)
             | Self::TooLarge { .. }
             | Self::Rejected(_)
             | Self::Conflict(_)

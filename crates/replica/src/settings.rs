@@ -28,6 +28,8 @@ pub struct Settings {
     pub flush_ticks: u64,
     /// How long `initialize` waits for the voters to pin, in ticks. Default 5 s.
     pub pin_ticks: u64,
+    /// How long a change of members that is in the log is waited for, in ticks. Default 10 s.
+    pub membership_ticks: u64,
     /// A broker that was silent for so long is fenced, in ticks. Default 9 s.
     pub session_ticks: u64,
     /// Interval of reports between members, in ticks. Default 1 s.
@@ -62,6 +64,7 @@ impl Settings {
             linger_ticks: ticks(3_000),
             flush_ticks: ticks(5_000),
             pin_ticks: ticks(5_000),
+            membership_ticks: ticks(10_000),
             session_ticks: ticks(9_000),
             report_ticks: ticks(1_000),
             snapshot_bytes_min: 20 << 20,

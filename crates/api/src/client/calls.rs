@@ -10,6 +10,7 @@ use crate::rest::brokers::{
 };
 use crate::rest::controller::ControllerResponse;
 use crate::rest::features::StateHashResponse;
+use crate::rest::membership::{Membership, ObserverRequest, VotersRequest};
 use crate::rest::quorum::{
     InitializeRequest, InitializeResponse, PreRestartResponse, QuorumResponse, SnapshotResponse,
     TransferRequest, TransferResponse,
@@ -111,6 +112,37 @@ impl Client {
         self.until_deadline(&call, Target::Controller)
             .await
             .and_then(Raw::decode)
+    }
+
+    /// Changes the voters and answers when the new set alone decides. The expectation makes a repeated request
+    /// harmless: it finds the voters in place, or another index.
+    pub async fn change_voters(
+        &self,
+        request: &VotersRequest,
+    ) -> Result<Answer<Membership>, ClientError> {
+        self.write(Method::PUT, "/quorum/voters", Some(request))
+            .await
+    }
+
+    /// Adds an observer, which replicates without a vote.
+    pub async fn add_observer(
+        &self,
+        request: &ObserverRequest,
+    ) -> Result<Answer<Membership>, ClientError> {
+        self.write(Method::POST, "/quorum/observers", Some(request))
+            .await
+    }
+
+    /// Removes an observer.
+    pub async fn remove_observer(
+        &self,
+        node: u32,
+        expected_membership_index: u64,
+    ) -> Result<Answer<()>, ClientError> {
+        let path =
+            format!("/quorum/observers/{node}?expectedMembershipIndex={expected_membership_index}");
+        let raw = self.submit(Method::DELETE, &path, None::<&()>).await?;
+        Ok(raw.without_body())
     }
 
     /// Takes a snapshot on the controller.

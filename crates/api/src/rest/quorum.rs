@@ -44,6 +44,9 @@ pub struct QuorumResponse {
     pub committed_membership_index: u64,
     /// Members that vote.
     pub voters: Vec<MemberResponse>,
+    /// While one voter set replaces another: the voters that are being replaced, whose majority must agree
+    /// to everything as well. Null otherwise.
+    pub outgoing_voters: Option<Vec<MemberResponse>>,
     /// Members that only replicate.
     pub observers: Vec<MemberResponse>,
     /// The largest `lag` of a voter; null unless the node leads.
@@ -84,6 +87,9 @@ pub struct MemberResponse {
     pub receiving_snapshot: Option<bool>,
     /// It announced that it is about to stop.
     pub stopping: Option<bool>,
+    /// This observer may be made a voter: it answers and lacks next to nothing. Null for voters, and unless
+    /// the node that was asked leads.
+    pub caught_up: Option<bool>,
 }
 
 /// The node's database.

@@ -2,6 +2,8 @@
 
 use dmq_metadata::{MetadataIndex, NodeId, Rejection, Term};
 
+use super::requests::{Membership, Voter};
+
 /// Why a request got no outcome. Each variant tells the caller what to do next.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RequestError {
@@ -59,6 +61,24 @@ pub enum RequestError {
         /// The present term.
         actual: Term,
     },
+    /// `expectedMembershipIndex` is not the index of the newest committed configuration.
+    #[error("the newest committed configuration is that of index {actual}")]
+    StaleMembership {
+        /// Its index.
+        actual: MetadataIndex,
+    },
+    /// Another change of the membership has not ended; nothing was done.
+    #[error("the change of members to voters {} is under way", names(&.target.voters))]
+    MembershipChanging {
+        /// What it leads to.
+        target: Box<Membership>,
+    },
+    /// A new voter is not an observer that is caught up: says who, and what it lacks.
+    #[error("{0}")]
+    NotCaughtUp(String),
+    /// No such member: says who.
+    #[error("{0}")]
+    UnknownMember(String),
     /// The request contradicts what is: pinned otherwise, not empty, a transfer already running ...
     #[error("{0}")]
     Conflict(String),
@@ -82,4 +102,9 @@ pub enum RequestError {
     /// A defect of this program or its disk; the text goes to the log and the caller.
     #[error("{0}")]
     Internal(String),
+}
+
+fn names(voters: &[Voter]) -> String {
+    let names: Vec<String> = voters.iter().map(|voter| voter.id.to_string()).collect();
+    names.join(", ")
 }

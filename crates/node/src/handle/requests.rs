@@ -126,6 +126,37 @@ pub struct Transferred {
     pub term: Term,
 }
 
+/// A wish for another membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MembershipChange {
+    /// The whole new voter set, sorted by id, without repeats, not empty.
+    Voters(Vec<Voter>),
+    /// A member that replicates without a vote.
+    AddObserver(Voter),
+    /// The observer of this node goes.
+    RemoveObserver(NodeId),
+}
+
+/// A change of the membership, decided on a certain configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipRequest {
+    /// What is wished.
+    pub change: MembershipChange,
+    /// Index of the newest committed configuration, as the caller knows it.
+    pub expected: MetadataIndex,
+}
+
+/// A configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Index of its entry.
+    pub index: MetadataIndex,
+    /// Members that vote, by id.
+    pub voters: Vec<Voter>,
+    /// Members that only replicate, by id.
+    pub observers: Vec<Voter>,
+}
+
 /// A sign of life of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerHeartbeat {

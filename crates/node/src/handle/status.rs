@@ -52,6 +52,8 @@ pub struct Progress {
     pub receiving_snapshot: bool,
     /// It announced that it is about to stop.
     pub stopping: bool,
+    /// It is an observer that could be made a voter now.
+    pub caught_up: bool,
 }
 
 /// The projection of this node into its database.
@@ -108,8 +110,10 @@ pub struct NodeStatus {
     pub membership_index: MetadataIndex,
     /// Index of the newest committed configuration.
     pub committed_membership_index: MetadataIndex,
-    /// The voters in force.
+    /// The voters in force; the new ones while one voter set replaces another.
     pub voters: Vec<MemberStatus>,
+    /// The voters that are being replaced, whose majority must agree as well; empty otherwise.
+    pub outgoing: Vec<MemberStatus>,
     /// The learners in force.
     pub observers: Vec<MemberStatus>,
     /// Target of a running leadership transfer.
@@ -123,6 +127,17 @@ pub struct NodeStatus {
 }
 
 impl NodeStatus {
+    /// Every member once: voters, those that are on their way out, observers.
+    pub fn members(&self) -> impl Iterator<Item = &MemberStatus> {
+        let is_new = |member: &&MemberStatus| {
+            let same =
+                |other: &MemberStatus| (other.id, other.directory) == (member.id, member.directory);
+            !self.voters.iter().any(same)
+        };
+        let leaving = self.outgoing.iter().filter(is_new);
+        self.voters.iter().chain(leaving).chain(&self.observers)
+    }
+
     /// Whether this node is the controller.
     pub fn is_leader(&self) -> bool {
         self.state == NodeState::Leader

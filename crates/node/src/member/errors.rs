@@ -5,6 +5,7 @@ use dmq_metadata::{MetadataIndex, Term};
 use dmq_replica::Answer;
 
 use super::RunningMember;
+use super::changes::membership;
 use crate::handle::RequestError;
 use crate::identity::node_id;
 
@@ -39,6 +40,14 @@ impl<D: Disk> RunningMember<D> {
             Replica::StaleTerm { actual } => RequestError::StaleTerm {
                 actual: Term(actual.0),
             },
+            Replica::StaleMembership { actual } => RequestError::StaleMembership {
+                actual: MetadataIndex(actual.0),
+            },
+            Replica::MembershipChanging { index, target } => RequestError::MembershipChanging {
+                target: Box::new(membership(index, &target)),
+            },
+            Replica::NotCaughtUp(text) => RequestError::NotCaughtUp(text),
+            Replica::UnknownMember(text) => RequestError::UnknownMember(text),
             Replica::Undecided(text) => RequestError::Undecided(text),
             Replica::Conflict(text) => RequestError::Conflict(text),
             Replica::Invalid(text) => RequestError::Invalid(text),

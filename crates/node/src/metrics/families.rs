@@ -184,7 +184,7 @@ impl StatusGauges {
     fn observe_members(&self, status: &NodeStatus) {
         self.member_lag.clear();
         self.member_silence.clear();
-        for member in status.voters.iter().chain(&status.observers) {
+        for member in status.members() {
             self.observe_member(status, member);
         }
     }

@@ -45,7 +45,6 @@ pub(super) async fn get_cluster(
 
 /// The document of an image and a status at a time.
 pub(super) fn cluster(image: &Image, status: &NodeStatus, now: i64) -> ClusterResponse {
-    let members = status.voters.iter().chain(&status.observers);
     ClusterResponse {
         version: image.index().0,
         cluster_id: image.cluster_id().to_string(),
@@ -63,7 +62,10 @@ pub(super) fn cluster(image: &Image, status: &NodeStatus, now: i64) -> ClusterRe
             controller_term: status.term.0,
             timestamp: now,
         },
-        active_metadata_nodes: members.map(|member| node(status, member, now)).collect(),
+        active_metadata_nodes: status
+            .members()
+            .map(|member| node(status, member, now))
+            .collect(),
     }
 }
 

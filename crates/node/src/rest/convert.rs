@@ -2,11 +2,12 @@
 
 use dmq_api::rest::brokers::{BrokerResponse, BrokerStatus};
 use dmq_api::rest::controller::NodeState as WireState;
+use dmq_api::rest::membership::Membership;
 use dmq_api::rest::quorum::{SnapshotResponse, VoterBody};
 use dmq_api::rest::topics::{PartitionResponse, RecoveryState, TopicResponse, TopicSummary};
 use dmq_metadata::{Broker, BrokerId, Image, LeaderRecovery, Partition, Topic};
 
-use crate::handle::{NodeState, SnapshotInfo, Voter};
+use crate::handle::{self, NodeState, SnapshotInfo, Voter};
 
 /// A topic with the partitions that the image has.
 pub(super) fn topic(image: &Image, topic: &Topic) -> TopicResponse {
@@ -107,6 +108,15 @@ pub(super) const fn voter(voter: &Voter) -> VoterBody {
     VoterBody {
         id: voter.id.0,
         directory_id: voter.directory.0,
+    }
+}
+
+/// A configuration.
+pub(super) fn membership(membership: &handle::Membership) -> Membership {
+    Membership {
+        membership_index: membership.index.0,
+        voters: membership.voters.iter().map(voter).collect(),
+        observers: membership.observers.iter().map(voter).collect(),
     }
 }
 

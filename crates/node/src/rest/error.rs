@@ -8,6 +8,7 @@ use dmq_metadata::{MetadataIndex, NodeId, Rejection, Term};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::convert;
 use crate::handle::RequestError;
 
 /// An error on its way to a client.
@@ -118,6 +119,16 @@ impl From<RequestError> for ApiError {
         match error {
             RequestError::NotController { leader, url } => Self::not_controller(leader, url),
             RequestError::Rejected(rejection) => Self::from(rejection),
+            RequestError::StaleMembership { actual } => {
+                let mut problem = Problem::new(Code::StaleMembership, error.to_string());
+                problem.membership_index = Some(actual.0);
+                Self::from(problem.with_field("expectedMembershipIndex"))
+            }
+            RequestError::MembershipChanging { ref target } => {
+                let mut problem = Problem::new(Code::MembershipChanging, error.to_string());
+                problem.target = Some(Box::new(convert::membership(target)));
+                Self::from(problem)
+            }
             other => Self::new(code_of(&other), other.to_string()),
         }
     }
@@ -136,6 +147,10 @@ const fn code_of(error: &RequestError) -> Code {
         RequestError::ReadTimeout { .. } => Code::ReadTimeout,
         RequestError::Compacted { .. } => Code::Compacted,
         RequestError::StaleTerm { .. } => Code::StaleTerm,
+        RequestError::StaleMembership { .. } => Code::StaleMembership,
+        RequestError::MembershipChanging { .. } => Code::MembershipChanging,
+        RequestError::NotCaughtUp(_) => Code::NotCaughtUp,
+        RequestError::UnknownMember(_) => Code::UnknownMember,
         RequestError::Conflict(_) => Code::Conflict,
         RequestError::Invalid(_) | RequestError::Rejected(_) => Code::InvalidRequest,
         RequestError::Unavailable(_) => Code::Unavailable,

@@ -39,8 +39,7 @@ pub(super) async fn probe_pre_restart(
 
 /// The verdict on stopping `node`, as the controller's status shows it.
 fn pre_restart(status: &NodeStatus, node: NodeId) -> Result<PreRestartResponse, ApiError> {
-    let is_voter = status.voters.iter().any(|voter| voter.id == node);
-    if !is_voter && !status.observers.iter().any(|observer| observer.id == node) {
+    if !status.members().any(|member| member.id == node) {
         let (value, rule) = (node.to_string(), "not a member of the quorum");
         return Err(ApiError::of_field(
             Code::InvalidRequest,
@@ -49,34 +48,51 @@ fn pre_restart(status: &NodeStatus, node: NodeId) -> Result<PreRestartResponse, 
             rule,
         ));
     }
-    let majority = status.voters.len() / 2 + 1;
-    let mut successors = Vec::new();
-    let mut missing = Vec::new();
-    for voter in status.voters.iter().filter(|voter| voter.id != node) {
-        match why_not(status, voter) {
-            None => successors.push(voter.id.0),
-            Some(reason) => missing.push(format!("{} {reason}", voter.id)),
-        }
-    }
-    let safe = !is_voter || successors.len() >= majority;
-    let reason = (!safe).then(|| {
-        let (left, all) = (successors.len(), status.voters.len());
-        let mut text =
-            format!("{left} of {all} voters would stay and be caught up, {majority} are needed");
-        if !missing.is_empty() {
-            text = format!("{text}; voter {}", missing.join(", voter "));
-        }
-        text
-    });
+    let sets = [
+        (&status.voters, "voters"),
+        (&status.outgoing, "outgoing voters"),
+    ];
+    let short = sets
+        .into_iter()
+        .find_map(|(set, what)| shortage(status, set, node, what));
+    let others = status.voters.iter().filter(|voter| voter.id != node);
+    let successors = others.filter(|voter| why_not(status, voter).is_none());
     Ok(PreRestartResponse {
         node_id: node.0,
-        safe,
-        reason,
+        safe: short.is_none(),
+        reason: short,
         is_leader: status.node == node,
-        successors,
-        majority: u32::try_from(majority).unwrap_or(u32::MAX),
+        successors: successors.map(|voter| voter.id.0).collect(),
+        majority: u32::try_from(majority(status.voters.len())).unwrap_or(u32::MAX),
         commit_index: status.commit.0,
     })
+}
+
+const fn majority(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+/// Why a voter set without `node` would be no majority that is caught up; `None` if it would, or if the set does not
+/// have the node. While one set replaces another, both have to have a majority.
+fn shortage(status: &NodeStatus, set: &[MemberStatus], node: NodeId, what: &str) -> Option<String> {
+    let staying: Vec<&MemberStatus> = set.iter().filter(|voter| voter.id != node).collect();
+    if staying.len() == set.len() {
+        return None;
+    }
+    let missing: Vec<String> = staying
+        .iter()
+        .filter_map(|voter| Some(format!("{} {}", voter.id, why_not(status, voter)?)))
+        .collect();
+    let (left, needed) = (staying.len() - missing.len(), majority(set.len()));
+    if left >= needed {
+        return None;
+    }
+    let all = set.len();
+    let text = format!("{left} of {all} {what} would stay and be caught up, {needed} are needed");
+    if missing.is_empty() {
+        return Some(text);
+    }
+    Some(format!("{text}; voter {}", missing.join(", voter ")))
 }
 
 /// Why a voter could not take over now, as a phrase behind its id.

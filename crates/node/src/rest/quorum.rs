@@ -69,8 +69,13 @@ pub(super) fn quorum(status: &NodeStatus) -> QuorumResponse {
         committed_membership_index: status.committed_membership_index.0,
         max_follower_lag: voters.iter().filter_map(|voter| voter.lag).max(),
         max_follower_lag_time_ms: largest_of_all(&voters),
+        outgoing_voters: (!status.outgoing.is_empty()).then(|| show(&status.outgoing)),
         voters,
-        observers: show(&status.observers),
+        observers: status
+            .observers
+            .iter()
+            .map(|row| observer(status, row))
+            .collect(),
         transferring_to: status.transferring.map(|target| target.0),
         ready: status.ready,
         stopping: status.stopping,
@@ -98,19 +103,35 @@ fn member(status: &NodeStatus, member: &MemberStatus) -> MemberResponse {
     let milliseconds = |time: Option<std::time::Duration>| {
         time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     };
-    let own_url = (member.id == status.node).then(|| status.url.clone());
     MemberResponse {
         id: member.id.0,
         directory_id: member.directory.0,
         peer_address: member.peer_address.clone(),
-        url: own_url.or_else(|| member.url.clone()),
+        url: url(status, member),
         matched_index: progress.map(|progress| progress.matched.0),
         lag: progress.map(|progress| status.last.0.saturating_sub(progress.matched.0)),
         last_contact_ms: milliseconds(progress.and_then(|progress| progress.last_contact)),
         last_caught_up_ms: milliseconds(progress.and_then(|progress| progress.last_caught_up)),
         receiving_snapshot: progress.map(|progress| progress.receiving_snapshot),
         stopping: progress.map(|progress| progress.stopping),
+        caught_up: None,
     }
+}
+
+fn observer(status: &NodeStatus, observer: &MemberStatus) -> MemberResponse {
+    let progress = observer.progress.as_ref();
+    MemberResponse {
+        caught_up: progress.map(|progress| progress.caught_up),
+        ..member(status, observer)
+    }
+}
+
+/// A node knows its own address without having been told.
+fn url(status: &NodeStatus, member: &MemberStatus) -> Option<String> {
+    let is_self = (member.id, member.directory) == (status.node, status.directory);
+    is_self
+        .then(|| status.url.clone())
+        .or_else(|| member.url.clone())
 }
 
 /// Makes a voter set the first configuration of a quorum of empty nodes. The lowest id of the body is to
@@ -163,14 +184,18 @@ fn to_initialize(body: &InitializeRequest) -> Result<handle::InitializeRequest, 
     })
 }
 
-fn to_voters(bodies: &[VoterBody]) -> Result<Vec<Voter>, ApiError> {
+/// The voters of a body, sorted.
+pub(super) fn to_voters(bodies: &[VoterBody]) -> Result<Vec<Voter>, ApiError> {
     if bodies.is_empty() || bodies.len() > VOTERS_MAX {
         return Err(bad_voters(
             &format!("{} voters", bodies.len()),
             "1 to 7 voters",
         ));
     }
-    let mut voters: Vec<Voter> = bodies.iter().map(to_voter).collect::<Result<_, _>>()?;
+    let mut voters: Vec<Voter> = bodies
+        .iter()
+        .map(|body| to_voter(body).map_err(|(value, rule)| bad_voters(&value, rule)))
+        .collect::<Result<_, _>>()?;
     voters.sort_unstable();
     match voters
         .windows(2)
@@ -184,15 +209,13 @@ fn to_voters(bodies: &[VoterBody]) -> Result<Vec<Voter>, ApiError> {
     }
 }
 
-fn to_voter(body: &VoterBody) -> Result<Voter, ApiError> {
+/// A member of a body, or the value that cannot be and the rule.
+pub(super) fn to_voter(body: &VoterBody) -> Result<Voter, (String, &'static str)> {
     if body.id == 0 {
-        return Err(bad_voters("id 0", "ids are at least 1"));
+        return Err(("id 0".to_owned(), "ids are at least 1"));
     }
     if body.directory_id.is_nil() {
-        return Err(bad_voters(
-            &body.directory_id.to_string(),
-            "not the nil UUID",
-        ));
+        return Err((body.directory_id.to_string(), "not the nil UUID"));
     }
     Ok(Voter {
         id: NodeId(body.id),

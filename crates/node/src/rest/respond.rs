@@ -57,6 +57,13 @@ pub(super) fn stamped(mut response: Response, index: MetadataIndex, term: Term) 
     response
 }
 
+/// The same answer with an index alone.
+pub(super) fn indexed(mut response: Response, index: MetadataIndex) -> Response {
+    let value = HeaderValue::from(index.0);
+    response.headers_mut().insert(METADATA_INDEX, value);
+    response
+}
+
 /// The same answer with a partition epoch as entity tag.
 pub(super) fn tagged(mut response: Response, epoch: u32) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{epoch}\"")) {

@@ -18,7 +18,8 @@ use utoipa_axum::routes;
 use super::error::ApiError;
 use super::state::App;
 use super::{
-    brokers, cluster, controller, events, features, health, partitions, probes, quorum, topics,
+    brokers, cluster, controller, events, features, health, membership, partitions, probes, quorum,
+    topics,
 };
 use crate::metrics::RouteMetrics;
 
@@ -124,6 +125,9 @@ fn api_routes() -> Vec<Routes> {
         routes!(quorum::get_quorum),
         routes!(quorum::initialize_quorum),
         routes!(quorum::transfer_leadership),
+        routes!(membership::change_voters),
+        routes!(membership::add_observer),
+        routes!(membership::remove_observer),
         routes!(events::quorum_events),
         routes!(quorum::list_snapshots, quorum::take_snapshot),
         routes!(probes::probe_pre_restart),

@@ -148,11 +148,10 @@ async fn second_hand(
 /// The leader that a follower names, with the document turned into what the leader would say of itself.
 fn named(mut quorum: QuorumResponse) -> Option<Leader> {
     let id = quorum.leader_id?;
-    let directory_id = quorum
-        .voters
-        .iter()
-        .find(|voter| voter.id == id)?
-        .directory_id;
+    // While one voter set replaces another, a leader may be on its way out.
+    let leaving = quorum.outgoing_voters.iter().flatten();
+    let mut voters = quorum.voters.iter().chain(leaving);
+    let directory_id = voters.find(|voter| voter.id == id)?.directory_id;
     quorum.node_id = id;
     quorum.directory_id = directory_id;
     quorum.state = NodeState::Leader;

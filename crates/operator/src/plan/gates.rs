@@ -97,6 +97,13 @@ pub(super) fn candidate(view: &View<'_>, leader: &Leader, ordinal: i32) -> Resul
         );
         return Err(Hold::Stop(Problem::new("ClaimTerminating", message)));
     }
+    if leader.quorum.outgoing_voters.is_some() {
+        let message = format!(
+            "one voter set is replacing another: pod {} is not stopped before that is done",
+            view.pod_name(ordinal)
+        );
+        return Err(wait("MembershipChanging", message));
+    }
     let id = node_id(ordinal);
     let voters = &leader.quorum.voters;
     if !voters.iter().any(|voter| voter.id == id) || voters.len() == 1 {

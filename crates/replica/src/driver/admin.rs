@@ -128,13 +128,13 @@ impl Driver {
         )))
     }
 
-    /// Whether another voter could take over, now or soon.
+    /// Whether another voter could take over, now or soon. One that is on its way out is none.
     fn has_successor(&self) -> bool {
-        let voters = &self.configuration.1;
+        let voters = &self.configuration.1.voters;
         let peers = self.raft.status().peers;
         peers
             .iter()
-            .any(|peer| voters.is_voter(&peer.member) && !peer.stopping)
+            .any(|peer| voters.contains(&peer.member) && !peer.stopping)
     }
 
     /// Starts a transfer for its caller, if it has one. A refusal concerns that caller alone: others may
@@ -263,7 +263,7 @@ impl Driver {
         if !self.stop.is_stopping() {
             return;
         }
-        let waiting = self.waiters.len() + self.awaiting.len() + self.reads.len() + self.held.len();
+        let waiting = self.waiting();
         let view = StopView {
             now: self.now,
             leads: self.leads(),

@@ -159,6 +159,8 @@ impl Driver {
         let before = std::mem::replace(&mut self.role, role);
         if before.role == Role::Leader && (role.role != Role::Leader || role.term != before.term) {
             self.waiters.orphan(self.now, before.term);
+            self.changes
+                .orphan(self.now + self.settings.undecided_ticks);
             self.sessions.leave_office();
         }
         if role.role == Role::Leader && before.role != Role::Leader {

@@ -9,6 +9,7 @@
 //! | `requests`, `waiters` | proposals, their outcome, and answers that wait for the database |
 //! | `reads` | linearizable reads and `minIndex` |
 //! | `admin`, `bootstrap`, `stop` | transfer, initialise, the stop sequence |
+//! | `membership` | changes of voters and observers |
 //! | `sessions`, `office` | what a controller does by itself: broker sessions, feature level, log time |
 //! | `reports`, `judgement` | hashes that members report to each other, and who differs |
 //! | `upkeep` | snapshots and purging |
@@ -21,6 +22,7 @@ mod effects;
 mod initialize_request;
 mod judgement;
 mod maintenance;
+mod membership;
 mod office;
 mod outbox;
 mod outcomes;
@@ -46,6 +48,7 @@ use dmq_raft::{
 use self::bootstrap::Bootstrap;
 use self::cache::EntryCache;
 use self::judgement::Doom;
+use self::membership::Changes;
 use self::office::Office;
 use self::outbox::Outbox;
 use self::pipeline::Pipeline;
@@ -95,6 +98,7 @@ pub struct Driver {
     waiters: Waiters,
     awaiting: AwaitingProjection,
     reads: Reads,
+    changes: Changes,
 
     office: Office,
     sessions: Sessions,
@@ -181,6 +185,7 @@ impl Driver {
             waiters: Waiters::default(),
             awaiting: AwaitingProjection::default(),
             reads: Reads::default(),
+            changes: Changes::default(),
             office: Office::new(view.image.log_time()),
             sessions: Sessions::new(view.image, settings.session_ticks),
             reports: Reports::new(identity.member, features),
@@ -237,6 +242,11 @@ impl Driver {
                 to,
                 expected_term,
             } => self.transfer(ticket, to, expected_term),
+            DriverInput::ChangeMembership {
+                ticket,
+                change,
+                expected,
+            } => self.change_membership(ticket, change, expected),
             DriverInput::TakeSnapshot { ticket } => self.take_snapshot(ticket),
             DriverInput::Campaign => self.step(Input::Campaign),
             DriverInput::Stop => self.begin_stop(),
@@ -262,6 +272,7 @@ impl Driver {
         }
         self.give_up_on_orphans();
         self.expire_reads();
+        self.expire_changes();
         self.tick_bootstrap();
         self.tick_office();
         self.tick_reports();
@@ -271,9 +282,11 @@ impl Driver {
 
     /// Everything that is decided once per turn, after all inputs.
     fn end_turn(&mut self) {
+        self.start_changes();
         self.propose();
         self.start_reads();
         self.serve_reads();
+        self.finish_changes();
         self.advance_stop();
         self.feed_applier();
         self.maintain();
@@ -350,8 +363,8 @@ impl Driver {
     }
 
     fn is_only_voter(&self) -> bool {
-        let voters = &self.configuration.1.voters;
-        voters.len() == 1 && voters.contains(&self.identity.member)
+        let mut voters = self.configuration.1.all_voters();
+        voters.next() == Some(&self.identity.member) && voters.next().is_none()
     }
 
     fn leads(&self) -> bool {

@@ -150,7 +150,8 @@ impl Driver {
         for ticket in self.reads.drain() {
             self.fail(ticket, RequestError::Stopping);
         }
-        for (ticket, error) in self.bootstrap.drain() {
+        let (births, changes) = (self.bootstrap.drain(), self.changes.drain());
+        for (ticket, error) in births.into_iter().chain(changes) {
             self.fail(ticket, error);
         }
         let pending: Vec<_> = self.held.drain(..).chain(self.arrived.drain(..)).collect();
@@ -180,6 +181,9 @@ impl Driver {
     }
 
     pub(super) fn read_decided(&mut self, outcome: ReadOutcome) {
+        if self.change_confirmed(&outcome) {
+            return;
+        }
         match outcome.result {
             Ok(index) => self.reads.confirmed(outcome.seq, index),
             Err(refusal) => {

@@ -78,9 +78,15 @@ impl Reads {
             reads: std::mem::take(&mut self.arrived),
             deadline: times.now + times.confirm,
         };
+        let seq = self.number();
+        self.rounds.insert(seq, round);
+        Some(seq)
+    }
+
+    /// A number for the core that no other read of this process has.
+    pub(super) fn number(&mut self) -> u64 {
         self.next_seq += 1;
-        self.rounds.insert(self.next_seq, round);
-        Some(self.next_seq)
+        self.next_seq
     }
 
     /// The controller confirmed a round at this index.

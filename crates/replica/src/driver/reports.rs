@@ -93,7 +93,7 @@ impl Reports {
 
     /// The voters that nothing is known of: neither met nor reported.
     pub(super) fn unknown_voters(&self, configuration: &Configuration) -> Vec<MemberId> {
-        let voters = configuration.voters.iter();
+        let voters = configuration.all_voters();
         let unknown = voters.filter(|voter| !self.rows.contains_key(voter));
         unknown.copied().collect()
     }
@@ -128,8 +128,7 @@ impl Reports {
     /// or have reported.
     pub(super) fn common_level(&self, configuration: &Configuration) -> Option<FeatureLevel> {
         let levels: Option<Vec<_>> = configuration
-            .voters
-            .iter()
+            .all_voters()
             .map(|voter| self.rows.get(voter).map(|row| row.features.1))
             .collect();
         levels?.into_iter().min()

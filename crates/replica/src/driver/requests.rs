@@ -110,6 +110,14 @@ impl Driver {
         Gate::Open
     }
 
+    /// Why a change of members is refused before anybody is asked, if it is.
+    pub(super) fn takes_nothing(&self) -> Option<RequestError> {
+        match self.gate() {
+            Gate::Open => None,
+            Gate::Hold(error) | Gate::Refuse(error) => Some(error),
+        }
+    }
+
     /// Before the first feature level is set, clients' commands would be rejected at apply, which is a
     /// definite answer to a passing state: they wait for it like for a hand-over, and may be sent again.
     /// Only an administrator who sets the level by hand need not wait for it.

@@ -31,9 +31,15 @@ impl Driver {
             peers: raft.peers,
             rows: self.reports.rows(&self.configuration.1),
             alarms: self.alarms.clone(),
-            waiting: self.waiters.len() + self.awaiting.len() + self.reads.len() + self.held.len(),
+            waiting: self.waiting(),
             counters: self.counters,
         }
+    }
+
+    /// Requests that wait for an answer, but for a few of administrators.
+    pub(super) fn waiting(&self) -> usize {
+        let writes = self.waiters.len() + self.awaiting.len() + self.held.len();
+        writes + self.reads.len() + self.changes.len()
     }
 
     /// Publishes an event if what events are about has changed.

@@ -11,7 +11,9 @@
 use std::ops::RangeInclusive;
 
 use dmq_metadata::{BrokerEpoch, BrokerId, Envelope, FeatureLevel, MetadataIndex};
-use dmq_raft::{Entry, EntryId, LogIndex, MemberId, Message, NodeId, Persist, Term};
+use dmq_raft::{
+    Entry, EntryId, LogIndex, MemberId, MembershipChange, Message, NodeId, Persist, Term,
+};
 
 mod alarm;
 mod parts;
@@ -84,6 +86,15 @@ pub enum DriverInput {
         to: Option<NodeId>,
         /// Refuse when the controller's term is another one.
         expected_term: Option<Term>,
+    },
+    /// A change of voters or observers.
+    ChangeMembership {
+        /// Who waits.
+        ticket: Ticket,
+        /// What is wished.
+        change: MembershipChange,
+        /// Index of the newest committed configuration, as the caller knows it.
+        expected: LogIndex,
     },
     /// `POST /quorum/snapshots`.
     TakeSnapshot {

@@ -18,7 +18,9 @@ use dmq_metadata::{
     BrokerId, Command, Envelope, FeatureLevel, Host, LogTime, Principal, RegisterBroker, RequestId,
     WallTime,
 };
-use dmq_raft::{Config, DirectoryId, MemberId, Message, MessageBody, NodeId, Role};
+use dmq_raft::{
+    Config, DirectoryId, LogIndex, MemberId, MembershipChange, Message, MessageBody, NodeId, Role,
+};
 use dmq_replica::{
     Ack, Alarm, Answer, ApplierInput, DriverInput, DriverOutput, ExitReason, FeedInput,
     InitializeRequest, LogInput, Member, MemberReport, PinDigest, PinError, Proposal, Settings,
@@ -77,6 +79,36 @@ impl Shell {
         shell
     }
 
+    /// Formats one more node and starts it; nobody knows it.
+    pub fn add(&mut self) -> usize {
+        let number = u32::try_from(self.nodes.len() + 1).unwrap();
+        self.nodes.push(Node::format(number));
+        let node = self.nodes.len() - 1;
+        self.start(node);
+        node
+    }
+
+    /// A node loses its disk and comes back empty, under another directory id.
+    pub fn wipe(&mut self, node: usize) {
+        let lost = self.nodes[node].identity.directory;
+        let number = u32::try_from(node + 1).unwrap();
+        self.nodes[node] = Node::format_as(number, DirectoryId(lost.0 + 1));
+        self.start(node);
+    }
+
+    /// The member that runs as this node.
+    pub fn member(&self, node: usize) -> MemberId {
+        self.nodes[node].identity.member()
+    }
+
+    pub fn change(&mut self, node: usize, change: MembershipChange, expected: LogIndex) -> Ticket {
+        self.ask(node, |ticket| DriverInput::ChangeMembership {
+            ticket,
+            change,
+            expected,
+        })
+    }
+
     pub fn start(&mut self, node: usize) {
         let this = &mut self.nodes[node];
         let dir = DataDir::open(&this.disk, Path::new("/node")).unwrap();
@@ -124,6 +156,24 @@ impl Shell {
         let ticket = Ticket(self.next_ticket);
         self.tell(node, input(ticket));
         ticket
+    }
+
+    /// Several requests that arrive together.
+    pub fn ask_together(
+        &mut self,
+        node: usize,
+        inputs: impl IntoIterator<Item = impl FnOnce(Ticket) -> DriverInput>,
+    ) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        for input in inputs {
+            self.next_ticket += 1;
+            tickets.push(Ticket(self.next_ticket));
+            self.nodes[node]
+                .inbox
+                .push_back(input(Ticket(self.next_ticket)));
+        }
+        self.settle();
+        tickets
     }
 
     pub fn tell(&mut self, node: usize, input: DriverInput) {
@@ -271,22 +321,26 @@ impl Shell {
         }
     }
 
-    fn position(&self, member: MemberId) -> usize {
+    /// Where a member runs; a wiped one runs nowhere.
+    fn position(&self, member: MemberId) -> Option<usize> {
         self.nodes
             .iter()
             .position(|node| node.identity.member() == member)
-            .unwrap()
     }
 
     fn send(&mut self, from: usize, message: Message) {
-        let to = self.position(message.to);
+        let Some(to) = self.position(message.to) else {
+            return;
+        };
         if !self.cut.contains(&(from, to)) && self.nodes[to].member.is_some() {
             self.nodes[to].inbox.push_back(DriverInput::Peer(message));
         }
     }
 
     fn send_report(&mut self, from: usize, to: MemberId, report: MemberReport) {
-        let to = self.position(to);
+        let Some(to) = self.position(to) else {
+            return;
+        };
         if !self.cut.contains(&(from, to)) && self.nodes[to].member.is_some() {
             self.nodes[to]
                 .inbox
@@ -295,7 +349,10 @@ impl Shell {
     }
 
     fn send_snapshot(&mut self, from: usize, mut message: Message) {
-        let (to, peer) = (self.position(message.to), message.to);
+        let peer = message.to;
+        let Some(to) = self.position(peer) else {
+            return;
+        };
         let reader = self.nodes[from]
             .member
             .as_ref()
@@ -330,7 +387,7 @@ impl Shell {
     }
 
     fn request_pin(&mut self, from: usize, to: MemberId, digest: PinDigest) {
-        let to = self.position(to);
+        let to = self.position(to).unwrap();
         if self.cut.contains(&(from, to)) || self.nodes[to].member.is_none() {
             return;
         }
@@ -375,6 +432,10 @@ impl Shell {
 
 impl Node {
     fn format(number: u32) -> Self {
+        Self::format_as(number, DirectoryId(u128::from(number) << 64))
+    }
+
+    fn format_as(number: u32, directory: DirectoryId) -> Self {
         let disk = SimDisk::new(number.into());
         let identity = Identity {
             cluster_id: "dmq".into(),
@@ -383,7 +444,7 @@ impl Node {
                 nonce: 0,
             },
             node: NodeId(number),
-            directory: DirectoryId(u128::from(number) << 64),
+            directory,
         };
         let options = FormatOptions {
             segment_bytes: 64 << 10,

@@ -4,6 +4,7 @@
 //! (the network between nodes), [`Postgres`] (a database server of a test's own), [`wait_until`] (the only way to wait).
 
 mod links;
+mod members;
 mod node;
 mod ports;
 mod postgres;

@@ -28,6 +28,8 @@ pub struct QuorumOptions {
     pub links: bool,
     /// One place per node, each with an address of its own; empty for this machine's loopback interface.
     pub places: Vec<Place>,
+    /// Nodes beyond `nodes` that have ports and an id, and are in nobody's address book: they may be added.
+    pub spare: u32,
 }
 
 impl Default for QuorumOptions {
@@ -38,6 +40,7 @@ impl Default for QuorumOptions {
             stores: Vec::new(),
             links: false,
             places: Vec::new(),
+            spare: 0,
         }
     }
 }
@@ -61,10 +64,11 @@ impl QuorumOptions {
 /// Some nodes of one quorum. Everything ends and is removed when it is dropped, unless `DMQ_TEST_KEEP` is set.
 #[derive(Debug)]
 pub struct Quorum {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) spares: Vec<Node>,
     links: Links,
     options: QuorumOptions,
-    /// gRPC ports by node id: the address book.
+    /// gRPC ports by node id: the address book, but for spare nodes.
     ports: Vec<(u32, u16)>,
     folder: Option<TempDir>,
 }
@@ -87,7 +91,7 @@ impl Quorum {
     pub async fn prepare(options: &QuorumOptions) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("dmq-test-").tempdir()?;
         let mut ports = Vec::new();
-        for id in 1..=options.nodes {
+        for id in 1..=options.nodes + options.spare {
             let port = if options.places.is_empty() {
                 free_port()?
             } else {
@@ -103,16 +107,49 @@ impl Quorum {
         let mut nodes = Vec::new();
         for &(id, peer_port) in &ports {
             let file = book(folder.path(), id);
-            std::fs::write(&file, configuration(id, &ports, &links, options)?)?;
             nodes.push(node(id, peer_port, &file, folder.path(), options)?);
         }
-        Ok(Self {
+        let spares = nodes.split_off(usize::try_from(options.nodes)?);
+        let quorum = Self {
             nodes,
+            spares,
             links,
             options: options.clone(),
             ports,
             folder: Some(folder),
-        })
+        };
+        quorum.write_address_books()?;
+        Ok(quorum)
+    }
+
+    /// Writes the configuration file of every node that is not spare: all of them, and nobody else, are in its
+    /// address book. Nodes that run read it again.
+    pub(super) fn write_address_books(&self) -> anyhow::Result<()> {
+        let is_spare = |id: u32| self.spares.iter().any(|node| node.id == id);
+        let all = self.ports.iter().copied();
+        let known: Vec<(u32, u16)> = all.filter(|(id, _)| !is_spare(*id)).collect();
+        let folder = self.folder();
+        for &(id, _) in &known {
+            let text = configuration(id, &known, &self.links, &self.options)?;
+            // Nodes look at their files all the time: nobody may see half of one.
+            let (file, new) = (book(&folder, id), folder.join("book.new"));
+            std::fs::write(&new, text)?;
+            std::fs::rename(new, file)?;
+        }
+        Ok(())
+    }
+
+    /// The configuration file of a node.
+    pub fn configuration_file(&self, id: u32) -> PathBuf {
+        book(&self.folder(), id)
+    }
+
+    /// REST ports of all nodes, spare ones included, in the order of their ids.
+    pub fn rest_ports(&self) -> Vec<u16> {
+        let nodes = self.nodes.iter().chain(&self.spares);
+        let mut ports: Vec<(u32, u16)> = nodes.map(|node| (node.id, node.rest_port)).collect();
+        ports.sort_unstable();
+        ports.into_iter().map(|(_, port)| port).collect()
     }
 
     /// Puts one more node into everybody's address book. It is no member yet, does not run, and is none of [`Self::nodes`].
@@ -120,14 +157,8 @@ impl Quorum {
         let id = u32::try_from(self.ports.len() + 1)?;
         self.ports.push((id, PLACED_PEER_PORT));
         self.options.places.push(place);
+        self.write_address_books()?;
         let folder = self.folder();
-        for &(id, _) in &self.ports {
-            let text = configuration(id, &self.ports, &self.links, &self.options)?;
-            // Nodes look at their files all the time: nobody may see half of one.
-            let (file, new) = (book(&folder, id), folder.join("book.new"));
-            std::fs::write(&new, text)?;
-            std::fs::rename(new, file)?;
-        }
         node(
             id,
             PLACED_PEER_PORT,
@@ -294,6 +325,7 @@ impl Quorum {
 impl Drop for Quorum {
     fn drop(&mut self) {
         self.nodes.clear();
+        self.spares.clear();
         if std::env::var_os("DMQ_TEST_KEEP").is_some() {
             // `keep` only forgets to delete; the path was in the errors that the test gave.
             let _ = self.folder.take().map(TempDir::keep);
@@ -348,12 +380,15 @@ fn node(
         Some(place) => (PLACED_REST_PORT, place.volume.clone()),
     };
     let mut arguments = vec![
-        "--bootstrap".to_owned(),
         format!("--config={}", file.display()),
         format!("--dmq.kraft.node-id={id}"),
         format!("--dmq.kraft.raft.log-dir={}", volume.display()),
         format!("--server.port={rest_port}"),
     ];
+    let is_spare = (options.nodes + 1..=options.nodes + options.spare).contains(&id);
+    if !is_spare {
+        arguments.push("--bootstrap".to_owned());
+    }
     arguments.extend(
         options
             .settings

@@ -69,6 +69,17 @@ impl Rest {
         .await
     }
 
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(
+            Method::PUT,
+            &format!("{PREFIX}{path}"),
+            Some(body.to_string()),
+            &[],
+        )
+        .await
+    }
+
     /// `PATCH` with a JSON body.
     pub async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.send(

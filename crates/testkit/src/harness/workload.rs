@@ -56,6 +56,8 @@ struct Counters {
     acknowledged: AtomicU64,
     /// Answers of any kind, broken connections included.
     answered: AtomicU64,
+    /// Attempts that may have taken effect, or not: only a repetition told.
+    doubts: AtomicU64,
 }
 
 impl Load {
@@ -89,6 +91,14 @@ impl Load {
         self.counters
             .iter()
             .map(|counters| counters.acknowledged.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// Attempts so far of which nobody knew at first whether they took effect.
+    pub fn doubts(&self) -> u64 {
+        self.counters
+            .iter()
+            .map(|counters| counters.doubts.load(Ordering::Relaxed))
             .sum()
     }
 
@@ -265,6 +275,9 @@ impl Client {
                 .send(method.clone(), &path, Some(body.to_string()), &headers)
                 .await;
             self.counters.answered.fetch_add(1, Ordering::Relaxed);
+            if is_doubtful(&answer) {
+                self.counters.doubts.fetch_add(1, Ordering::Relaxed);
+            }
             match answer {
                 Ok(answer) if answer.is_success() => return Ok(answer),
                 Ok(answer) if repeatable(&answer) => self.follow(&answer).await,
@@ -295,4 +308,14 @@ impl Client {
 
 fn repeatable(answer: &Answer) -> bool {
     answer.json["retriable"] == json!(true) || answer.json["outcomeUnknown"] == json!(true)
+}
+
+/// Whether an attempt may have taken effect without saying so. One that did not even connect did not.
+fn is_doubtful(answer: &anyhow::Result<Answer>) -> bool {
+    match answer {
+        Ok(answer) => answer.json["outcomeUnknown"] == json!(true),
+        Err(error) => !error
+            .downcast_ref::<reqwest::Error>()
+            .is_some_and(reqwest::Error::is_connect),
+    }
 }

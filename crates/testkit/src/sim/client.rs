@@ -289,6 +289,10 @@ impl Client {
             RequestError::Rejected(_)
             | RequestError::TooLarge { .. }
             | RequestError::StaleTerm { .. }
+            | RequestError::StaleMembership { .. }
+            | RequestError::MembershipChanging { .. }
+            | RequestError::NotCaughtUp(_)
+            | RequestError::UnknownMember(_)
             | RequestError::Undecided(_)
             | RequestError::Conflict(_)
             | RequestError::Invalid(_) => Next::Wrong,

@@ -53,7 +53,10 @@ fn the_admin_routes_are_these() {
         [
             "PUT /features",
             "POST /quorum/leader:transfer",
+            "POST /quorum/observers",
+            "DELETE /quorum/observers/1",
             "POST /quorum/snapshots",
+            "PUT /quorum/voters",
             "POST /quorum:initialize",
         ]
     );

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use dmq_api::status::Code;
-use dmq_metadata::{MetadataIndex, NodeId, Rejection, RejectionCode, Term};
+use dmq_metadata::{DirectoryId, MetadataIndex, NodeId, Rejection, RejectionCode, Term};
 
 use super::fake::{Rig, request, request_with};
-use crate::handle::RequestError;
+use crate::handle::{Membership, RequestError, Voter};
 
 /// Method, path, body, status, code, field.
 type Case = (
@@ -516,6 +516,110 @@ const BAD_BODIES: &[Case] = &[
         "INVALID_TYPE",
         Some("target"),
     ),
+    (
+        "PUT",
+        "/quorum/voters",
+        r#"{"expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("voters"),
+    ),
+    (
+        "PUT",
+        "/quorum/voters",
+        r#"{"voters":[{"id":1,"directoryId":"00000000-0000-4000-8000-000000000001"}]}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("expectedMembershipIndex"),
+    ),
+    (
+        "PUT",
+        "/quorum/voters",
+        r#"{"voters":[],"expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("voters"),
+    ),
+    (
+        "PUT",
+        "/quorum/voters",
+        r#"{"voters":[1],"expectedMembershipIndex":1}"#,
+        400,
+        "INVALID_TYPE",
+        Some("voters[0]"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"directoryId":"00000000-0000-4000-8000-000000000001","expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("id"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":0,"directoryId":"00000000-0000-4000-8000-000000000001","expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("id"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":1,"expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("directoryId"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":1,"directoryId":"00000000-0000-0000-0000-000000000000","expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("directoryId"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":1,"directoryId":"x","expectedMembershipIndex":1}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("directoryId"),
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":1,"directoryId":"00000000-0000-4000-8000-000000000001"}"#,
+        422,
+        "INVALID_REQUEST",
+        Some("expectedMembershipIndex"),
+    ),
+    (
+        "DELETE",
+        "/quorum/observers/1",
+        "",
+        422,
+        "INVALID_REQUEST",
+        Some("expectedMembershipIndex"),
+    ),
+    (
+        "DELETE",
+        "/quorum/observers/x?expectedMembershipIndex=1",
+        "",
+        400,
+        "INVALID_PARAMETER",
+        Some("id"),
+    ),
+    (
+        "DELETE",
+        "/quorum/observers/1?expectedMembershipIndex=-1",
+        "",
+        400,
+        "INVALID_PARAMETER",
+        Some("expectedMembershipIndex"),
+    ),
 ];
 
 #[tokio::test]
@@ -686,6 +790,25 @@ fn refusals() -> Vec<Refused> {
             Code::StaleTerm,
         ),
         (
+            || RequestError::StaleMembership {
+                actual: MetadataIndex(9),
+            },
+            Code::StaleMembership,
+        ),
+        (membership_changing, Code::MembershipChanging),
+        (
+            || RequestError::NotCaughtUp("member 4 lacks 5000 entries".to_owned()),
+            Code::NotCaughtUp,
+        ),
+        (
+            || RequestError::UnknownMember("no observer runs on this node".to_owned()),
+            Code::UnknownMember,
+        ),
+        (
+            || RequestError::Undecided("the change was not committed in time".to_owned()),
+            Code::OutcomeUnknown,
+        ),
+        (
             || RequestError::Conflict("not empty".to_owned()),
             Code::Conflict,
         ),
@@ -715,6 +838,20 @@ fn refusals() -> Vec<Refused> {
     ]
 }
 
+fn membership_changing() -> RequestError {
+    let voter = |id: u32| Voter {
+        id: NodeId(id),
+        directory: DirectoryId(uuid::Uuid::from_u128(u128::from(id))),
+    };
+    RequestError::MembershipChanging {
+        target: Box::new(Membership {
+            index: MetadataIndex(7),
+            voters: vec![voter(1), voter(4)],
+            observers: Vec::new(),
+        }),
+    }
+}
+
 fn not_controller() -> RequestError {
     let url = Some("http://localhost:8081".to_owned());
     RequestError::NotController {
@@ -724,7 +861,7 @@ fn not_controller() -> RequestError {
 }
 
 /// Every route that asks the member for something that can fail.
-const ASKING: [(&str, &str, &str); 9] = [
+const ASKING: [(&str, &str, &str); 12] = [
     (
         "POST",
         "/topics",
@@ -737,6 +874,21 @@ const ASKING: [(&str, &str, &str); 9] = [
     ("GET", "/quorum?consistency=linearizable", ""),
     ("POST", "/quorum/leader:transfer", ""),
     ("POST", "/quorum/snapshots", ""),
+    (
+        "PUT",
+        "/quorum/voters",
+        r#"{"voters":[{"id":1,"directoryId":"00000000-0000-4000-8000-000000000001"}],"expectedMembershipIndex":1}"#,
+    ),
+    (
+        "POST",
+        "/quorum/observers",
+        r#"{"id":4,"directoryId":"00000000-0000-4000-8000-000000000004","expectedMembershipIndex":1}"#,
+    ),
+    (
+        "DELETE",
+        "/quorum/observers/4?expectedMembershipIndex=1",
+        "",
+    ),
     ("GET", "/state-hash", ""),
 ];
 
@@ -789,6 +941,25 @@ async fn a_non_controller_names_the_controller_and_its_address() {
             &serde_json::json!("http://localhost:8081"),
         )
     );
+}
+
+#[tokio::test]
+async fn a_refused_change_of_members_says_what_is() {
+    let rig = Rig::new();
+    let path = "/quorum/observers/4?expectedMembershipIndex=1";
+    rig.member.refuse(membership_changing);
+    let problem = rig.json("DELETE", path, "").await.json();
+    let voter = |id: u32| serde_json::json!({"id": id, "directoryId": uuid::Uuid::from_u128(u128::from(id))});
+    let target =
+        serde_json::json!({"membershipIndex": 7, "voters": [voter(1), voter(4)], "observers": []});
+    assert_eq!(problem["target"], target, "{problem}");
+    rig.member.refuse(|| RequestError::StaleMembership {
+        actual: MetadataIndex(9),
+    });
+    let problem = rig.json("DELETE", path, "").await.json();
+    assert_eq!(problem["membershipIndex"], 9, "{problem}");
+    assert_eq!(problem["field"], "expectedMembershipIndex", "{problem}");
+    assert_eq!(problem.get("target"), None);
 }
 
 #[tokio::test]

@@ -209,6 +209,27 @@ impl Member for FakeMember {
         })
     }
 
+    async fn change_membership(
+        &self,
+        request: MembershipRequest,
+    ) -> Result<Membership, RequestError> {
+        self.called(format!("change_membership {request:?}"))?;
+        let member = |id: u32| Voter {
+            id: NodeId(id),
+            directory: DirectoryId(Uuid::from_u128(u128::from(id))),
+        };
+        let (voters, observers) = match request.change {
+            MembershipChange::Voters(voters) => (voters, Vec::new()),
+            MembershipChange::AddObserver(observer) => (vec![member(1)], vec![observer]),
+            MembershipChange::RemoveObserver(_) => (vec![member(1)], Vec::new()),
+        };
+        Ok(Membership {
+            index: MetadataIndex(request.expected.0 + 2),
+            voters,
+            observers,
+        })
+    }
+
     async fn heartbeat(&self, beat: BrokerHeartbeat) -> Result<BrokerVerdict, RequestError> {
         self.called("heartbeat")?;
         self.heartbeats.lock().unwrap().push(beat);
@@ -292,6 +313,7 @@ pub(super) fn leading() -> NodeStatus {
         last_caught_up: contact,
         receiving_snapshot: false,
         stopping: false,
+        caught_up: false,
     };
     NodeStatus {
         cluster: ClusterId::parse("dmq").unwrap(),
@@ -329,6 +351,7 @@ pub(super) fn leading() -> NodeStatus {
                 },
             ),
         ],
+        outgoing: Vec::new(),
         observers: Vec::new(),
         transferring: None,
         ready: true,

@@ -50,6 +50,31 @@ async fn an_unsafe_restart_names_the_voters_that_are_missing_and_why() {
 }
 
 #[tokio::test]
+async fn both_voter_sets_must_keep_a_majority_while_one_replaces_the_other() {
+    let rig = Rig::new();
+    rig.publish(|status| {
+        // 1 and 2 are caught up, 3 was never heard of: the old set is 1, 2, 3, the new one 1, 2.
+        status.outgoing = status.voters.clone();
+        status.voters.truncate(2);
+    });
+    let of = |node: u32| format!("/quorum/probe/pre-restart?nodeId={node}");
+    let verdict = rig.get(&of(3)).await.json();
+    assert_eq!(verdict["safe"], true, "{verdict}");
+    let verdict = rig.get(&of(2)).await.json();
+    assert_eq!(
+        verdict["reason"],
+        "1 of 2 voters would stay and be caught up, 2 are needed"
+    );
+    rig.publish(|status| status.voters.truncate(1));
+    let verdict = rig.get(&of(2)).await.json();
+    assert_eq!(
+        verdict["reason"],
+        "1 of 3 outgoing voters would stay and be caught up, 2 are needed; voter 3 has not answered this \
+         controller yet"
+    );
+}
+
+#[tokio::test]
 async fn a_linearizable_quorum_names_the_controller_that_was_confirmed() {
     const QUORUM: &str = "/quorum?consistency=linearizable";
     let rig = Rig::new();

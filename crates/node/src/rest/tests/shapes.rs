@@ -386,7 +386,7 @@ async fn the_quorum_shows_every_member_on_the_controller() {
             "id": 2, "directoryId": "00000000-0000-0000-0000-000000000002",
             "peerAddress": "localhost:9094", "url": "http://localhost:8081", "matchedIndex": 42,
             "lag": 0, "lastContactMs": 30, "lastCaughtUpMs": 30, "receivingSnapshot": false,
-            "stopping": false,
+            "stopping": false, "caughtUp": null,
         })
     );
     assert_eq!(
@@ -404,6 +404,75 @@ async fn the_quorum_shows_every_member_on_the_controller() {
         200
     );
     assert_eq!(rig.member.reads.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_quorum_shows_both_voter_sets_and_who_may_become_a_voter() {
+    let rig = Rig::new();
+    assert_eq!(
+        rig.get("/quorum").await.json()["outgoingVoters"],
+        Value::Null
+    );
+    rig.publish(|status| {
+        status.outgoing = status.voters.clone();
+        let mut observer = status.voters.remove(1);
+        observer.id = NodeId(4);
+        observer.progress.as_mut().unwrap().caught_up = true;
+        status.observers.push(observer);
+    });
+    let body = rig.get("/quorum").await.json();
+    let ids = |set: &str| -> Vec<u64> {
+        let rows = body[set].as_array().unwrap().iter();
+        rows.map(|row| row["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ids("voters"), [1, 3]);
+    assert_eq!(ids("outgoingVoters"), [1, 2, 3]);
+    assert_eq!(ids("observers"), [4]);
+    assert_eq!(body["observers"][0]["caughtUp"], true);
+    let nodes = rig.get("/cluster").await.json()["activeMetadataNodes"].clone();
+    assert_eq!(
+        nodes.as_array().unwrap().len(),
+        4,
+        "everybody once: {nodes}"
+    );
+}
+
+#[tokio::test]
+async fn members_come_and_go() {
+    let rig = Rig::new();
+    let member = |id: u32| json!({"id": id, "directoryId": uuid::Uuid::from_u128(u128::from(id))});
+    let body = json!({"voters": [member(2), member(1)], "expectedMembershipIndex": 5});
+    let done = rig.json("PUT", "/quorum/voters", &body.to_string()).await;
+    let golden = json!({"membershipIndex": 7, "voters": [member(1), member(2)], "observers": []});
+    assert_eq!((done.status.as_u16(), done.json()), (200, golden));
+    for voters in [
+        json!([member(1), member(1)]),
+        json!([member(0)]),
+        json!((1..=8).map(member).collect::<Vec<_>>()),
+    ] {
+        let mut wrong = body.clone();
+        wrong["voters"] = voters;
+        let refused = rig.json("PUT", "/quorum/voters", &wrong.to_string()).await;
+        refused.assert_problem(422, "INVALID_REQUEST");
+        assert_eq!(refused.json()["field"], "voters", "{wrong}");
+    }
+    let mut body = member(4);
+    body["expectedMembershipIndex"] = json!(7);
+    let done = rig
+        .json("POST", "/quorum/observers", &body.to_string())
+        .await;
+    let golden = json!({"membershipIndex": 9, "voters": [member(1)], "observers": [member(4)]});
+    assert_eq!((done.status.as_u16(), done.json()), (200, golden));
+    let path = "/quorum/observers/4?expectedMembershipIndex=9";
+    let done = rig.json("DELETE", path, "").await;
+    assert_eq!((done.status.as_u16(), done.text.as_str()), (204, ""));
+    assert_eq!(done.header("x-metadata-index"), Some("11"));
+    let calls = rig.member.calls.lock().unwrap().clone();
+    assert_eq!(
+        calls.len(),
+        3,
+        "nothing that was refused arrived: {calls:?}"
+    );
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ fn member(id: u32) -> MemberResponse {
         last_caught_up_ms: None,
         receiving_snapshot: None,
         stopping: None,
+        caught_up: None,
     }
 }
 

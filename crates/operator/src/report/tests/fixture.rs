@@ -314,6 +314,7 @@ fn view(id: u32, term: u64) -> QuorumResponse {
         membership_index: 1,
         committed_membership_index: 1,
         voters: (1..=3).map(voter).collect(),
+        outgoing_voters: None,
         observers: Vec::new(),
         max_follower_lag: None,
         max_follower_lag_time_ms: None,
@@ -336,6 +337,7 @@ pub(super) fn voter(id: u32) -> MemberResponse {
         last_caught_up_ms: Some(12),
         receiving_snapshot: Some(false),
         stopping: Some(false),
+        caught_up: None,
     }
 }
 

@@ -206,6 +206,7 @@ impl World {
                     )
                 })
                 .collect(),
+            outgoing_voters: None,
             observers: Vec::new(),
             max_follower_lag: None,
             max_follower_lag_time_ms: None,
@@ -229,6 +230,7 @@ impl World {
             last_caught_up_ms: None,
             receiving_snapshot: by_leader.then_some(false),
             stopping: by_leader.then_some(self.stopping(ordinal)),
+            caught_up: None,
         }
     }
 
