@@ -1,12 +1,9 @@
 //! Members that come and go, as an administrator does it: over REST, with the address books of all nodes.
 
-use std::process::Command;
-
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::node::server_binary;
 use super::quorum::Quorum;
 use super::rest::Answer;
 use super::wait::wait_until;
@@ -36,18 +33,17 @@ impl Quorum {
     }
 
     fn format(&self, id: u32) -> anyhow::Result<()> {
-        let output = Command::new(server_binary()?)
+        let volume = self.data_directory(id);
+        let volume = volume.parent().context("a directory of its own")?;
+        let node = self.nodes.iter().find(|node| node.id == id);
+        let mut program = node.with_context(|| format!("no node {id}"))?.program()?;
+        let file = self.configuration_file(id);
+        let output = program
             .arg("format")
-            .arg(format!(
-                "--config={}",
-                self.configuration_file(id).display()
-            ))
+            .arg(format!("--config={}", file.display()))
             .arg(format!("--node-id={id}"))
             .arg("--cluster-id=dmq")
-            .arg(format!(
-                "--log-dir={}",
-                self.folder().join("data").display()
-            ))
+            .arg(format!("--log-dir={}", volume.display()))
             .output()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "format: {text}");
