@@ -121,7 +121,7 @@ async fn a_removed_node_that_was_not_told_disturbs_nobody_and_may_come_back() ->
     let (mut quorum, load) = start(3, 0).await?;
     let controller = quorum.leading().await?;
     let (away, stays) = (quorum.others(controller)[0], quorum.others(controller)[1]);
-    quorum.node(away)?.pause()?;
+    quorum.node(away)?.kill()?;
     let voters = {
         let mut voters = vec![controller, stays];
         voters.sort_unstable();
@@ -129,7 +129,7 @@ async fn a_removed_node_that_was_not_told_disturbs_nobody_and_may_come_back() ->
     };
     quorum.vote(&voters).await?.success()?;
     let before = term(&mut quorum).await?;
-    quorum.node(away)?.resume()?;
+    quorum.node(away)?.start()?;
     wait_until("the removed node campaigns in vain", async || {
         let seen = quorum.seen_by(away).await.unwrap_or_default();
         Ok((seen["state"] == "PRE_CANDIDATE").then_some(()))

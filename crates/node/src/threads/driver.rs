@@ -257,7 +257,10 @@ const fn is_shown_by_status(output: &DriverOutput) -> bool {
         output,
         DriverOutput::Answer(
             _,
-            Answer::Read { .. } | Answer::Transferred { .. } | Answer::Initialized
+            Answer::Read { .. }
+                | Answer::Transferred { .. }
+                | Answer::MembershipChanged { .. }
+                | Answer::Initialized
         )
     )
 }
