@@ -1,10 +1,12 @@
 //! Members that come and go, as an administrator does it: over REST, with the address books of all nodes.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::quorum::Quorum;
+use super::quorum::{Quorum, book, configuration};
 use super::rest::Answer;
 use super::wait::wait_until;
 
@@ -12,6 +14,36 @@ use super::wait::wait_until;
 const QUORUM: &str = "/api/v1/metadata/quorum";
 
 impl Quorum {
+    /// Writes the configuration file of every node that is not spare: all of them, and nobody else, are in its
+    /// address book. Nodes that run read it again.
+    pub(super) fn write_address_books(&self) -> anyhow::Result<()> {
+        let is_spare = |id: u32| self.spares.iter().any(|node| node.id == id);
+        let all = self.ports.iter().copied();
+        let known: Vec<(u32, u16)> = all.filter(|(id, _)| !is_spare(*id)).collect();
+        let folder = self.folder();
+        for &(id, _) in &known {
+            let text = configuration(id, &known, &self.links, &self.options)?;
+            // Nodes look at their files all the time: nobody may see half of one.
+            let (file, new) = (book(&folder, id), folder.join("book.new"));
+            std::fs::write(&new, text)?;
+            std::fs::rename(new, file)?;
+        }
+        Ok(())
+    }
+
+    /// The configuration file of a node.
+    pub fn configuration_file(&self, id: u32) -> PathBuf {
+        book(&self.folder(), id)
+    }
+
+    /// REST ports of all nodes, spare ones included, in the order of their ids.
+    pub fn rest_ports(&self) -> Vec<u16> {
+        let nodes = self.nodes.iter().chain(&self.spares);
+        let mut ports: Vec<(u32, u16)> = nodes.map(|node| (node.id, node.rest_port)).collect();
+        ports.sort_unstable();
+        ports.into_iter().map(|(_, port)| port).collect()
+    }
+
     /// Formats a spare node, writes it into all address books and starts it. It knows the others and belongs to
     /// nothing yet.
     pub async fn add(&mut self, id: u32) -> anyhow::Result<()> {

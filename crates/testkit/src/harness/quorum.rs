@@ -66,10 +66,10 @@ impl QuorumOptions {
 pub struct Quorum {
     pub(super) nodes: Vec<Node>,
     pub(super) spares: Vec<Node>,
-    links: Links,
-    options: QuorumOptions,
+    pub(super) links: Links,
+    pub(super) options: QuorumOptions,
     /// gRPC ports by node id: the address book, but for spare nodes.
-    ports: Vec<(u32, u16)>,
+    pub(super) ports: Vec<(u32, u16)>,
     folder: Option<TempDir>,
 }
 
@@ -120,36 +120,6 @@ impl Quorum {
         };
         quorum.write_address_books()?;
         Ok(quorum)
-    }
-
-    /// Writes the configuration file of every node that is not spare: all of them, and nobody else, are in its
-    /// address book. Nodes that run read it again.
-    pub(super) fn write_address_books(&self) -> anyhow::Result<()> {
-        let is_spare = |id: u32| self.spares.iter().any(|node| node.id == id);
-        let all = self.ports.iter().copied();
-        let known: Vec<(u32, u16)> = all.filter(|(id, _)| !is_spare(*id)).collect();
-        let folder = self.folder();
-        for &(id, _) in &known {
-            let text = configuration(id, &known, &self.links, &self.options)?;
-            // Nodes look at their files all the time: nobody may see half of one.
-            let (file, new) = (book(&folder, id), folder.join("book.new"));
-            std::fs::write(&new, text)?;
-            std::fs::rename(new, file)?;
-        }
-        Ok(())
-    }
-
-    /// The configuration file of a node.
-    pub fn configuration_file(&self, id: u32) -> PathBuf {
-        book(&self.folder(), id)
-    }
-
-    /// REST ports of all nodes, spare ones included, in the order of their ids.
-    pub fn rest_ports(&self) -> Vec<u16> {
-        let nodes = self.nodes.iter().chain(&self.spares);
-        let mut ports: Vec<(u32, u16)> = nodes.map(|node| (node.id, node.rest_port)).collect();
-        ports.sort_unstable();
-        ports.into_iter().map(|(_, port)| port).collect()
     }
 
     /// Puts one more node into everybody's address book. It is no member yet, does not run, and is none of [`Self::nodes`].
@@ -344,7 +314,7 @@ fn comparable(hashes: &[Answer]) -> Option<Vec<Answer>> {
 }
 
 /// One file per node: address books differ where the network can be cut.
-fn configuration(
+pub(super) fn configuration(
     me: u32,
     ports: &[(u32, u16)],
     links: &Links,
@@ -402,7 +372,7 @@ fn node(
 }
 
 /// The configuration file of a node, which holds its address book.
-fn book(folder: &Path, id: u32) -> PathBuf {
+pub(super) fn book(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("node-{id}.yaml"))
 }
 
