@@ -126,7 +126,11 @@ fn to_observer(body: &ObserverRequest) -> Result<Voter, ApiError> {
         .directory_id
         .ok_or_else(|| ApiError::missing("directoryId"))?;
     to_voter(&VoterBody { id, directory_id }).map_err(|(value, rule)| {
-        let field = if id == 0 { "id" } else { "directoryId" };
-        ApiError::of_field(Code::InvalidRequest, field, &value, rule)
+        let (field, value) = if id == 0 {
+            ("id", "0")
+        } else {
+            ("directoryId", value.as_str())
+        };
+        ApiError::of_field(Code::InvalidRequest, field, value, rule)
     })
 }
