@@ -74,6 +74,9 @@ impl Raft {
     /// one in which it votes may be the last that is committed: it may be the only one whose log is long
     /// enough (dissertation 4.2.2).
     pub(crate) fn may_campaign(&self) -> bool {
+        if mutant::is("removed-voter-falls-silent") {
+            return !self.stopping && self.configurations.active().1.is_voter(&self.config.id);
+        }
         let mut perhaps = self.configurations.perhaps_committed(self.commit);
         let votes = perhaps.any(|configuration| configuration.is_voter(&self.config.id));
         !self.stopping && (votes || mutant::is("learner-campaigns"))

@@ -8,5 +8,6 @@ pub mod harness;
 pub mod image;
 pub mod kube;
 pub mod load;
+pub mod mutants;
 pub mod sim;
 pub mod walker;

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, charts, check, ci, cluster, crds, fix, fuzz, image, replay, suite};
+use crate::{
+    bench, chaos, charts, check, ci, cluster, crds, fix, fuzz, image, mutants, replay, suite,
+};
 
 /// Development commands of DMQ Metadata.
 #[derive(Debug, Parser)]
@@ -51,6 +53,8 @@ enum Command {
     Chaos(chaos::Options),
     /// The decoders' fuzzers, guided by the code that runs.
     Fuzz(fuzz::Options),
+    /// Lets what searches for bugs meet every seeded bug: a mutant that nobody finds is a failure.
+    Mutants(mutants::Options),
     /// A real Kubernetes on this machine, with our images on its nodes.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -75,6 +79,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Walker(options) => replay::run("walker", &options),
         Command::Chaos(options) => chaos::chaos(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mutants(options) => mutants::mutants(&options),
         Command::Cluster(command) => cluster::run(command),
         Command::Images => image::list(),
         Command::Bench(command) => bench::run(command),

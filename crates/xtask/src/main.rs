@@ -17,6 +17,7 @@ mod crds;
 mod fix;
 mod fuzz;
 mod image;
+mod mutants;
 mod process;
 mod replay;
 mod suite;

@@ -64,9 +64,7 @@ impl Driver {
         if persist.start.is_some() {
             self.cache.clear();
         }
-        if let Some(from) = persist.truncate_from
-            && !mutant::is("cache-keeps-truncated")
-        {
+        if let Some(from) = persist.truncate_from {
             self.cache.truncate_from(from);
         }
         self.cache.append(&persist.entries);

@@ -282,6 +282,25 @@ mod tests {
         assert!(upkeep.start(120, LogIndex(7)), "age counts from a success");
     }
 
+    fn image(index: u64) -> HeldImage {
+        let cluster = dmq_metadata::ClusterId::parse("dmq").unwrap();
+        HeldImage {
+            image: dmq_metadata::Image::new(cluster),
+            last: at(index),
+            configuration: (LogIndex(0), std::sync::Arc::default()),
+        }
+    }
+
+    #[test]
+    fn an_image_is_not_written_before_its_index_is_durable_here() {
+        let mut upkeep = upkeep(0);
+        upkeep.grow(100);
+        assert!(upkeep.start(1, LogIndex(5)));
+        upkeep.held(image(5));
+        assert!(upkeep.write(LogIndex(4)).is_none());
+        assert!(upkeep.write(LogIndex(5)).is_some());
+    }
+
     #[test]
     fn the_next_snapshot_waits_for_the_size_of_the_last() {
         let mut upkeep = upkeep(0);

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{Verdict, verdict};
 use crate::workspace::{TEST_PROFILE, build_server, root};
-use crate::{charts, crds, process};
+use crate::{charts, crds, mutants, process};
 
 const DOCUMENT: &str = "manifests/openapi.json";
 
@@ -26,6 +26,7 @@ pub(super) fn check() -> anyhow::Result<Verdict> {
             format!("{file} is not what is generated now: `cargo xtask {command} --write`")
         })
         .collect();
+    let findings: Vec<String> = findings.into_iter().chain(mutants::drifted()?).collect();
     Ok(verdict(&findings))
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use super::table::{Need, Suite};
 use crate::cluster::{self, Provider, Running};
 use crate::workspace::{TEST_PROFILE, build_server};
-use crate::{apt, chaos, image, process};
+use crate::{apt, chaos, image, mutants, process};
 
 /// Variables for the suite's tests.
 pub(super) type Environment = Vec<(&'static str, OsString)>;
@@ -44,6 +44,7 @@ impl Means {
                     environment.push(("DMQ_METADATA_BIN", build_server(TEST_PROFILE)?.into()));
                 }
                 Need::Chaos => environment.extend(chaos::means()?),
+                Need::Mutants => environment.extend(mutants_and_gate()?),
                 Need::Curl => curl()?,
                 Need::Helm => environment.push(path_with(cluster::helm()?)?),
                 Need::Images => environment.extend(image::for_tests()?),
@@ -97,6 +98,14 @@ fn surroundings(running: &Running) -> anyhow::Result<Environment> {
     Ok(vec![
         ("KUBECONFIG", config),
         path_with(running.bin.clone())?,
+    ])
+}
+
+fn mutants_and_gate() -> anyhow::Result<Environment> {
+    let mutants::Built { gate, programs } = mutants::build()?;
+    Ok(vec![
+        ("DMQ_MUTANTS_GATE", gate.into()),
+        ("DMQ_MUTANTS_PROGRAMS", programs.into()),
     ])
 }
 

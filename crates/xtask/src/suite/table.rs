@@ -13,6 +13,8 @@ pub(super) enum Need {
     Server,
     /// Network namespaces, and programs that break what is in them.
     Chaos,
+    /// Our crates with their seeded bugs, built, and the gate that lets programs meet them.
+    Mutants,
     /// `curl`, for the lines of the README.
     Curl,
     /// `helm` of the version that the charts are tested with.
@@ -53,7 +55,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// In the order in which they run: the cheap and telling ones first. The shares add up to about forty minutes; a cold build of
 /// everything on two cores (the programs of Kubernetes alone take 11 minutes) needs the rest of CI's ninety.
-pub(super) const SUITES: [Suite; 14] = [
+pub(super) const SUITES: [Suite; 15] = [
     Suite {
         name: "unit",
         about: "every crate by itself: library tests, scenario scripts, crash tests of the log",
@@ -99,6 +101,15 @@ pub(super) const SUITES: [Suite; 14] = [
         shows: true,
         // The allocator's meter counts for the whole process.
         threads: Some(1),
+    },
+    Suite {
+        name: "mutants",
+        about: "seeded bugs, one at a time: what searches for bugs must find every one",
+        needs: &[Need::Mutants, Need::Server],
+        share: seconds(180),
+        searches: false,
+        shows: true,
+        threads: None,
     },
     Suite {
         name: "store",
