@@ -38,7 +38,7 @@ impl World {
     }
 
     /// Whether a node is a member, on the disk that the others know.
-    fn takes_part(&self, node: usize) -> bool {
+    pub(super) fn takes_part(&self, node: usize) -> bool {
         if self.nodes[node].damaged {
             return false;
         }
@@ -71,6 +71,9 @@ impl World {
             .between(self.params.check_gap / 10, self.params.check_gap);
         self.after(gap, Event::Check);
         self.check_answers()?;
+        self.parts = (0..self.nodes.len())
+            .map(|node| self.takes_part(node))
+            .collect();
         for node in 0..self.nodes.len() {
             self.check_disk(node)?;
             self.check_projection(node)?;

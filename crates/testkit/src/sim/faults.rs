@@ -44,6 +44,7 @@ impl World {
             Kind::DiskError => self.fail_disk(node, &mut rng),
             Kind::SlowDisk => self.slow_disk(node, &mut rng),
             Kind::Rot => self.rot(node, &mut rng)?,
+            Kind::Members => self.wish_members(&mut rng),
             Kind::Heal => self.heal(),
         };
         if let Some(what) = done {
@@ -254,6 +255,9 @@ impl World {
                 self.after(MS, Event::Start(node));
             }
         }
+        self.parts = (0..self.nodes.len())
+            .map(|node| self.takes_part(node))
+            .collect();
         self.clients_hurry();
     }
 }

@@ -170,6 +170,11 @@ impl History {
         self.applied.get(&index).map(|applied| applied.hash)
     }
 
+    /// The term of the entry that was applied at this index.
+    pub(super) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.applied.get(&index).map(|applied| applied.term)
+    }
+
     /// A client was told the outcome of an attempt.
     ///
     /// # Errors

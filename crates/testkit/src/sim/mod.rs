@@ -11,8 +11,9 @@
 //! |---|---|
 //! | `world`, `queue` | time, the queue of events |
 //! | `node`, `work`, `store`, `transfer` | a process, its parts at work, its projector, its snapshots |
-//! | `client`, `requests`, `birth`, `members` | what clients and administrators want, and their calls |
-//! | `plan`, `network`, `faults`, `disk_faults`, `rot` | what goes wrong |
+//! | `client`, `requests`, `birth`, `steward` | what clients and administrators want, and their calls |
+//! | `members` | which configurations there are, and whose loss they survive |
+//! | `plan`, `mail`, `network`, `faults`, `disk_faults`, `rot` | what goes wrong |
 //! | `history`, `checks`, `corruption` | what must hold |
 //! | `story`, `shrink` | a failing run in words, and the shortest that still fails |
 
@@ -23,6 +24,7 @@ mod corruption;
 mod disk_faults;
 mod faults;
 mod history;
+mod mail;
 mod members;
 mod network;
 mod node;
@@ -34,6 +36,7 @@ mod requests;
 mod rng;
 mod rot;
 mod shrink;
+mod steward;
 mod store;
 mod story;
 mod transfer;

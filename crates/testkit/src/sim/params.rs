@@ -90,11 +90,12 @@ impl Params {
     }
 
     fn busy(seed: u64, rng: &mut Rng) -> Self {
+        let membership = rng.chance(500);
         Self {
             seed,
             pace: Pace::Busy,
             nodes: *rng.pick(&[3, 3, 3, 3, 5, 1]).unwrap_or(&3),
-            standby: 0,
+            standby: if membership { rng.index(3) + 1 } else { 0 },
             clients: usize::try_from(rng.between(2, 8)).unwrap_or(2),
             think: (MS, 60 * MS),
             tick: 10 * MS,
@@ -113,7 +114,7 @@ impl Params {
             power_loss: rng.chance(700),
             disk_errors: rng.chance(700),
             rot: rng.chance(700),
-            membership: false,
+            membership,
             lying_disks: false,
             cuts: Cuts::default(),
         }

@@ -50,12 +50,14 @@ pub(super) enum Kind {
     SlowDisk,
     /// A bit of what lies on a disk is another one.
     Rot,
+    /// The administrator wants other voters.
+    Members,
     /// Cut links work again.
     Heal,
 }
 
 /// Kinds with their weights.
-const KINDS: [(Kind, u64); 17] = [
+const KINDS: [(Kind, u64); 18] = [
     (Kind::Kill, 12),
     (Kind::LosePower, 12),
     (Kind::CutPower, 6),
@@ -72,6 +74,7 @@ const KINDS: [(Kind, u64); 17] = [
     (Kind::DiskError, 14),
     (Kind::SlowDisk, 4),
     (Kind::Rot, 6),
+    (Kind::Members, 16),
     (Kind::Heal, 3),
 ];
 
@@ -100,6 +103,7 @@ fn is_possible(params: &Params, kind: Kind) -> bool {
         Kind::LosePower | Kind::CutPower => params.power_loss,
         Kind::DiskError => params.disk_errors,
         Kind::Rot => params.rot,
+        Kind::Members => params.membership,
         _ => true,
     }
 }

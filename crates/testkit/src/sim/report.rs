@@ -205,7 +205,19 @@ counters! {
     store_outages,
     /// Commits of a database without an answer.
     broken_commits,
+    /// Changes of voters that kept the controller.
+    voters_changed,
     ;
+    /// Changes of voters that left the controller out.
+    controllers_removed,
+    /// Observers that were added.
+    observers_added,
+    /// Observers that were removed.
+    observers_removed,
+    /// Changes that were refused for their expectation.
+    stale_refused,
+    /// Members that came back on another disk.
+    replaced_disks,
     /// Writes with an unknown outcome.
     unknown,
     /// Writes whose place another controller's entry took.

@@ -5,8 +5,9 @@ use dmq_log::{Incoming, SnapshotReader};
 use dmq_raft::{MemberId, Message, MessageBody};
 use dmq_replica::DriverInput;
 
+use super::mail::Delivery;
 use super::params::MS;
-use super::world::{Delivery, Event, World};
+use super::world::{Event, World};
 
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 2 << 10;

@@ -7,9 +7,10 @@ use dmq_replica::{
 };
 
 use super::history::Violation;
+use super::mail::Delivery;
 use super::node::{Part, Process};
 use super::params::MS;
-use super::world::{Delivery, Event, World};
+use super::world::{Event, World};
 
 impl World {
     /// Wakes a part, unless it is on its way already.

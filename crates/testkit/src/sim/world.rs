@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dmq_metadata::FeatureLevel;
-use dmq_raft::{Configuration, EntryId, LogIndex, MemberId, Message};
-use dmq_replica::{DriverInput, MemberReport, PinDigest, PinError, Ticket};
+use dmq_raft::{Configuration, LogIndex, MemberId, Message, Term};
+use dmq_replica::{DriverInput, Ticket};
 
 use super::client::{BROKERS, Call, Client};
 use super::corruption::Findings;
 use super::history::{History, Violation};
+use super::mail::Delivery;
 use super::network::Network;
 use super::node::{Part, SimNode};
 use super::params::{MS, Params};
 use super::plan::{self, Planned};
 use super::queue::Queue;
 use super::rng::Rng;
+use super::steward::Steward;
 use super::story::Told;
 use super::transfer::Transfer;
 use super::{Faults, Report};
@@ -44,6 +45,8 @@ pub(super) enum Event {
     Fault(usize),
     /// A damaged node comes back on an empty disk.
     Replace(usize),
+    /// The administrator looks at the members.
+    Steward,
     /// Cut links work again.
     Heal,
     /// A database comes back.
@@ -54,29 +57,6 @@ pub(super) enum Event {
     Calm,
     /// Properties are checked.
     Check,
-}
-
-/// What travels between nodes.
-#[derive(Clone, Debug)]
-pub(super) enum Delivery {
-    /// A raft message.
-    Raft(Message),
-    /// A report beside raft.
-    Report(MemberReport),
-    /// A call to pin.
-    Pin {
-        /// Who asks.
-        from: usize,
-        /// What to pin.
-        digest: PinDigest,
-    },
-    /// Its answer.
-    PinReply {
-        /// Who answers.
-        from: MemberId,
-        /// The answer.
-        result: Result<(), PinError>,
-    },
 }
 
 /// Everything.
@@ -117,7 +97,11 @@ pub(super) struct World {
     /// What did.
     pub(super) story: Vec<Told>,
     /// Every configuration that was ever put into a log, by its entry.
-    pub(super) configurations: BTreeMap<(LogIndex, EntryId), Configuration>,
+    pub(super) configurations: BTreeMap<(LogIndex, Term), Configuration>,
+    /// The administrator who changes members.
+    pub(super) steward: Steward,
+    /// Which nodes took part when somebody last looked.
+    pub(super) parts: Vec<bool>,
     /// What members said about corruption.
     pub(super) findings: Findings,
     /// What happened so far, by kind.
@@ -162,6 +146,8 @@ impl World {
             plan,
             story: Vec::new(),
             configurations: BTreeMap::new(),
+            steward: Steward::new(params.nodes),
+            parts: Vec::new(),
             findings: Findings::default(),
             faults: Faults::default(),
             trace: 0xcbf2_9ce4_8422_2325,
@@ -188,6 +174,9 @@ impl World {
         }
         self.after(self.params.chaos, Event::Calm);
         self.after(100 * MS, Event::Check);
+        if self.params.membership {
+            self.after(MS, Event::Steward);
+        }
         Ok(())
     }
 
@@ -272,6 +261,7 @@ impl World {
             }
             Event::Fault(number) => return self.fault(number),
             Event::Replace(node) => return self.replace(node),
+            Event::Steward => self.steward(),
             Event::Heal => self.network.heal(),
             Event::StoreUp(node) => self.nodes[node].database.set_down(false),
             Event::Space(node) => self.nodes[node].disk.set_capacity(u64::MAX),
@@ -358,42 +348,6 @@ impl World {
         if let Some(process) = &mut self.nodes[node].process {
             process.driver_inbox.push_back(input);
             self.wake(node, Part::Driver);
-        }
-    }
-
-    fn arrive(&mut self, node: usize, delivery: Delivery) {
-        let life = self.nodes[node].life;
-        match delivery {
-            Delivery::Raft(message) => self.queue_driver(node, life, DriverInput::Peer(message)),
-            Delivery::Report(report) => {
-                self.queue_driver(node, life, DriverInput::PeerReport(report));
-            }
-            Delivery::Pin { from, digest } => {
-                let ticket = self.ticket();
-                if let Some(process) = &mut self.nodes[node].process {
-                    process.pin_calls.insert(ticket, from);
-                }
-                self.meet(node, self.nodes[from].member());
-                self.queue_driver(node, life, DriverInput::PinRequest { ticket, digest });
-            }
-            Delivery::PinReply { from, result } => {
-                self.meet(node, from);
-                self.queue_driver(node, life, DriverInput::PinReply { from, result });
-            }
-        }
-    }
-
-    /// A node that was called has learned by the handshake what the caller supports, and the other way round.
-    fn meet(&mut self, node: usize, member: MemberId) {
-        let features = (FeatureLevel::ZERO, FeatureLevel::MAX);
-        let input = DriverInput::PeerFeatures { member, features };
-        self.queue_driver(node, self.nodes[node].life, input);
-    }
-
-    /// Sends something over the network.
-    pub(super) fn send(&mut self, from: usize, to: usize, delivery: &Delivery) {
-        for delay in self.network.delays(from, to) {
-            self.after(delay, Event::Arrive(to, delivery.clone()));
         }
     }
 

@@ -87,7 +87,7 @@ pub(super) const SUITES: [Suite; 15] = [
         name: "sim",
         about: "whole nodes on a simulated disk and network: crashes, lost data, partitions",
         needs: &[],
-        share: seconds(120),
+        share: seconds(240),
         searches: true,
         shows: true,
         threads: None,
