@@ -74,9 +74,9 @@ impl World {
             Who::Others(count) => (others[..count].to_vec(), &others[count..]),
             Who::Nobody => (Vec::new(), &others[..]),
         };
-        for node in rest[..down].to_vec() {
-            self.nodes[node].damaged = true;
-            self.bury(node);
+        for node in &rest[..down] {
+            self.nodes[*node].damaged = true;
+            self.bury(*node);
         }
         for node in &spoiled {
             self.nodes[*node].spoiled = true;
@@ -115,7 +115,7 @@ impl World {
     ///
     /// # Errors
     /// Nothing that was done here may have raised it.
-    pub(super) fn alarmed(&mut self, node: usize, alarm: Alarm) -> Result<(), Violation> {
+    pub(super) fn alarmed(&mut self, node: usize, alarm: &Alarm) -> Result<(), Violation> {
         let spoiled = self.nodes.iter().any(|node| node.spoiled);
         if alarm.raised {
             let leads = self.leads(node);

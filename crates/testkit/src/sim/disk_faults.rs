@@ -26,6 +26,7 @@ const ERRORS: [(Operation, &str, FaultKind); 12] = [
     (Operation::Write, "", FaultKind::NoSpace),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "all faults have one shape")]
 impl World {
     /// The power fails now.
     pub(super) fn lose_power(&mut self, node: usize, rng: &mut Rng) -> Done {

@@ -13,6 +13,7 @@ use super::world::{Event, World};
 /// What was done, in words; `None` if there was nothing to do it to.
 pub(super) type Done = Option<String>;
 
+#[expect(clippy::unnecessary_wraps, reason = "all faults have one shape")]
 impl World {
     /// Carries out one part of the plan.
     ///

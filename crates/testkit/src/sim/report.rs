@@ -38,7 +38,7 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Its setting.
-    pub params: Params,
+    pub params: Box<Params>,
     /// When, in simulated microseconds.
     pub at_micros: u64,
     /// What.
@@ -53,7 +53,7 @@ impl Failure {
     /// Of a world that did not begin.
     pub(super) fn early(params: &Params, violation: Violation) -> Self {
         Self {
-            params: params.clone(),
+            params: Box::new(params.clone()),
             at_micros: 0,
             violation,
             story: Vec::new(),
@@ -64,7 +64,7 @@ impl Failure {
     /// Of a world that went on until now.
     pub(super) fn late(params: &Params, violation: Violation, world: &World) -> Self {
         Self {
-            params: params.clone(),
+            params: Box::new(params.clone()),
             at_micros: world.now,
             violation,
             story: world.lines(),
@@ -90,7 +90,7 @@ impl fmt::Display for Failure {
         } = self;
         let Params {
             seed, nodes, pace, ..
-        } = params;
+        } = params.as_ref();
         writeln!(
             f,
             "seed {seed:#x}, {nodes} nodes, {pace:?}, at {at_micros} us: {violation}"

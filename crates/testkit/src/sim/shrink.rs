@@ -99,7 +99,7 @@ pub fn shrink(failure: &Failure, budget: Duration) -> Failure {
 fn try_cuts(best: &mut Failure, cuts: Cuts) -> bool {
     let params = Params {
         cuts,
-        ..best.params.clone()
+        ..(*best.params).clone()
     };
     match run_with(params) {
         Err(failure) if failure.kind() == best.kind() => {

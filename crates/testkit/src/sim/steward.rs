@@ -63,6 +63,7 @@ impl Steward {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all faults have one shape")]
 impl World {
     /// The administrator wants other voters from now on: any number of them, most often an odd one.
     pub(super) fn wish_members(&mut self, rng: &mut Rng) -> Done {
@@ -132,13 +133,13 @@ impl World {
         }
         let goal = &self.steward.goal;
         let wanted: BTreeSet<_> = goal.iter().map(|node| self.nodes[*node].member()).collect();
-        let is_known = |member: &&MemberId| !committed.is_member(member);
+        let is_new = |member: &&MemberId| !committed.is_member(member);
         let whole = |member: &MemberId| self.is_whole(*member);
         let left_over = |member: &&MemberId| !wanted.contains(member);
         if let Some(stray) = committed.learners.iter().find(left_over) {
             return Some(MembershipChange::RemoveLearner(stray.node));
         }
-        if let Some(new) = wanted.iter().find(is_known) {
+        if let Some(new) = wanted.iter().find(is_new) {
             return whole(new).then_some(MembershipChange::AddLearner(*new));
         }
         let survives = Configuration::of_voters(wanted.clone()).has_quorum(whole);

@@ -79,6 +79,10 @@ impl World {
         let Ok(Found::At(position)) = now(store.position()) else {
             return Ok(());
         };
+        // Of an earlier life of the node, until the projector gets to it.
+        if position.owner.directory != self.nodes[node].owner().directory {
+            return Ok(());
+        }
         let index = LogIndex(position.at.index.0);
         let durable = process.reader.last().index;
         if index > durable {

@@ -151,7 +151,7 @@ impl World {
                     return self.history.leads(node, event.term);
                 }
             }
-            DriverOutput::Alarm(alarm) => return self.alarmed(node, alarm),
+            DriverOutput::Alarm(alarm) => return self.alarmed(node, &alarm),
             DriverOutput::Exit(reason) => return self.exited(node, &reason),
         }
         Ok(())

@@ -64,7 +64,9 @@ impl Struck {
 
 /// Whether a file of this name is a segment of the log.
 pub(super) fn is_segment(name: &str) -> bool {
-    name.ends_with(".seg")
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "seg")
 }
 
 /// The last component of a path.
