@@ -1,6 +1,7 @@
 //! The evidence: the committed log of a run, gathered while it lasts since old entries are purged all the time, and in the end
 //! everything that clients saw held against it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,19 +127,12 @@ pub(super) async fn examine(
     })
 }
 
-/// Writes the history and what is wrong with it where somebody can look at them.
-pub(super) fn write(
-    folder: &Path,
-    history: &[Operation],
-    findings: &Findings,
-) -> anyhow::Result<()> {
-    use std::io::Write as _;
+/// Writes the history where somebody can look at it.
+pub(super) fn write_history(folder: &Path, history: &[Operation]) -> anyhow::Result<()> {
     let file = std::fs::File::create(folder.join("history.txt"))?;
     let mut out = std::io::BufWriter::new(file);
     for operation in history {
         writeln!(out, "{operation}")?;
     }
-    out.flush()?;
-    let violations = findings.violations.join("\n");
-    Ok(std::fs::write(folder.join("violations.txt"), violations)?)
+    Ok(out.flush()?)
 }

@@ -104,8 +104,6 @@ impl Fault {
     pub fn fits(self, nodes: u32, store: StoreKind) -> bool {
         match self {
             Self::Ring => nodes > 3,
-            // They need the routes that change members.
-            Self::Membership | Self::Wiped => false,
             Self::DatabaseKilled => store == StoreKind::Postgres,
             _ => true,
         }

@@ -65,7 +65,7 @@ impl Network {
     }
 
     /// How many packets the rules in force were applied to.
-    pub(super) fn met(&self) -> anyhow::Result<u64> {
+    pub(super) fn met() -> anyhow::Result<u64> {
         let table = shell::run("nft", &["list", "table", "netdev", "chaos"])?;
         Ok(counted(&table))
     }

@@ -8,7 +8,7 @@ use super::fault::{Fault, StoreKind};
 use super::plan::{Choice, Step, every_fault, mix};
 
 /// How long a step takes with what belongs to it, about: to know how many fit into a time.
-const STEP: Duration = Duration::from_secs(12);
+const STEP: Duration = Duration::from_secs(8);
 
 /// What a run does.
 #[derive(Debug, Clone, Args)]
@@ -58,11 +58,10 @@ impl Options {
             StoreKind::Sqlite => "sqlite",
             StoreKind::Postgres => "postgres",
         };
-        let faults: String = self
+        let faults = self
             .faults
             .iter()
-            .map(|fault| format!(" --fault {fault}"))
-            .collect();
+            .fold(String::new(), |all, fault| all + " --fault " + fault.name());
         let seconds = self
             .seconds
             .map(|seconds| format!(" --seconds {seconds}"))

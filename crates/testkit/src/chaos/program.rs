@@ -48,17 +48,22 @@ async fn act(folder: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         .await
         .context("the stage cannot be built")?;
     let outcome = runner::run(&mut stage, options).await?;
+    audit::write_history(folder, &outcome.history)?;
+    if let Some(failure) = outcome.failure {
+        return Err(failure.context(stage.quorum.logs()));
+    }
     let findings = audit::examine(&mut stage, &outcome.history, outcome.log)
         .await
         .with_context(|| stage.quorum.logs())?;
-    audit::write(folder, &outcome.history, &findings)?;
     say(&format!(
         "\n{}\n\n{}",
         findings.summary,
         outcome.report.table()
     ));
     if !findings.violations.is_empty() {
-        say(&format!("VIOLATED:\n{}", findings.violations.join("\n")));
+        let violations = findings.violations.join("\n");
+        std::fs::write(folder.join("violations.txt"), &violations)?;
+        say(&format!("VIOLATED:\n{violations}"));
         return Ok(ExitCode::FAILURE);
     }
     if let Some(why) = outcome.report.invalid() {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 
 use super::audit::Auditor;
 use super::client::{ClientOptions, Clients};
@@ -18,7 +18,7 @@ use crate::checkers::CommittedLog;
 use crate::harness::{PATIENCE, wait_until};
 
 /// Before each fault so much time passes without one.
-const CALM: Duration = Duration::from_secs(3);
+const CALM: Duration = Duration::from_secs(2);
 
 /// Between two looks at what goes on.
 const LOOK: Duration = Duration::from_millis(100);
@@ -35,10 +35,12 @@ pub struct Outcome {
     pub history: Vec<Operation>,
     /// Everything that was committed.
     pub log: CommittedLog,
+    /// Why the run ended early: a node ended by itself, nothing was written under a fault that leaves a majority, or the nodes did
+    /// not come together again.
+    pub failure: Option<anyhow::Error>,
 }
 
-/// Does the steps and returns what was seen. Fails if a node ended by itself, if nothing was written under a fault that leaves
-/// a majority, or if the nodes do not come together again.
+/// Does the steps and returns what was seen.
 pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome> {
     let asked = ClientOptions {
         seed: options.seed,
@@ -47,24 +49,29 @@ pub async fn run(stage: &mut Stage, options: &Options) -> anyhow::Result<Outcome
     let clients = Clients::start(stage.addresses(false), asked, None).await?;
     let auditor = Auditor::start(stage.directories());
     let mut report = Report::default();
+    let mut failure = None;
     for step in options.plan() {
-        let row = Act {
+        let mut act = Act {
             stage,
             clients: &clients,
+        };
+        match act.perform(step).await {
+            Ok(row) => {
+                say(&line(&row));
+                report.rows.push(row);
+            }
+            Err(error) => {
+                failure = Some(error.context(format!("{step}")));
+                break;
+            }
         }
-        .perform(step)
-        .await
-        .with_context(|| format!("{step}"))
-        .with_context(|| stage.quorum.logs())?;
-        say(&line(&row));
-        report.rows.push(row);
     }
     tokio::time::sleep(CALM).await;
-    let history = clients.stop().await?;
     Ok(Outcome {
         report,
-        history,
+        history: clients.stop().await?,
         log: auditor.finish()?,
+        failure,
     })
 }
 

@@ -7,6 +7,7 @@ use anyhow::{bail, ensure};
 use super::databases::Frozen;
 use super::fault::Fault;
 use super::members;
+use super::network::Network;
 use super::plan::{Step, Victim};
 use super::rules::Rules;
 use super::stage::Stage;
@@ -99,7 +100,7 @@ pub async fn strike(stage: &mut Stage, fault: Fault, node: u32) -> anyhow::Resul
 /// Whether it has reached what it was meant for: a fault that nobody meets tests nothing.
 pub async fn bites(stage: &mut Stage, struck: &mut Struck) -> anyhow::Result<bool> {
     match struck {
-        Struck::Network => Ok(stage.network.met()? > 0),
+        Struck::Network => Ok(Network::met()? > 0),
         Struck::Full(id) => {
             let answer = stage.quorum.rest(*id)?.get("/controller").await?;
             let alarms = answer.json["alarms"].as_array();

@@ -125,6 +125,11 @@ impl Node {
         self.arguments.push(format!("{flag}{value}"));
     }
 
+    /// From the next start on it only joins what is there.
+    pub(super) fn without_bootstrap(&mut self) {
+        self.arguments.retain(|argument| argument != "--bootstrap");
+    }
+
     /// `true` between a start and an end that the test asked for.
     pub fn is_running(&self) -> bool {
         self.process.is_some() && !self.paused

@@ -129,13 +129,10 @@ impl Quorum {
         self.options.places.push(place);
         self.write_address_books()?;
         let folder = self.folder();
-        node(
-            id,
-            PLACED_PEER_PORT,
-            &book(&folder, id),
-            &folder,
-            &self.options,
-        )
+        // There is a quorum, and nobody is to begin another one.
+        self.nodes.iter_mut().for_each(Node::without_bootstrap);
+        let file = book(&folder, id);
+        node(id, PLACED_PEER_PORT, &file, &folder, &self.options)
     }
 
     /// Starts every node that does not run.
