@@ -7,6 +7,8 @@ pub mod sim;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::crash_point::reach;
+
 pub use file::FileDisk;
 
 /// Files, directories and their durability. Methods take `&self`; a clone is the same disk.
@@ -122,14 +124,22 @@ pub(crate) fn exists<D: Disk>(disk: &D, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Replaces a small file as a whole: after a crash it has the old content or the new one.
-pub(crate) fn write_atomically<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a small file as a whole: after a crash it has the old content or the new one. `points` are passed
+/// when the content is durable, and when it has its name.
+pub(crate) fn write_atomically<D: Disk>(
+    disk: &D,
+    path: &Path,
+    bytes: &[u8],
+    points: [&'static str; 2],
+) -> io::Result<()> {
     let temporary = with_suffix(path, TEMPORARY_SUFFIX);
     remove_if_exists(disk, &temporary)?;
     let file = disk.open(&temporary, Access::Create)?;
     file.write_at(bytes, 0)?;
     file.sync()?;
+    reach(points[0])?;
     disk.rename(&temporary, path)?;
+    reach(points[1])?;
     disk.sync_dir(parent(path))
 }
 

@@ -89,6 +89,11 @@ impl IoFailure {
         }
     }
 
+    /// The failure of a crash point, which stands for that of the operation behind it.
+    pub fn of_point(point: &'static str, error: &io::Error) -> Self {
+        Self::new("pass", Path::new(point), error)
+    }
+
     /// For `map_err`: the record of a failed operation on this path.
     pub(crate) fn on(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::new(operation, path, &error)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use dmq_raft::{Configuration, EntryId, HardState, LogIndex};
 
+use crate::crash_point::reach;
 use crate::data_dir::{
     DataDirError, IDENTITY, LOCK, LOG, SNAPSHOTS, is_formatted, read_identity, take_lock,
 };
@@ -39,9 +40,21 @@ impl Default for FormatOptions {
     fn default() -> Self {
         Self {
             if_empty: false,
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            segment_bytes: segment_bytes_default(),
         }
     }
+}
+
+/// Tests of crash points pass many switches in a short time.
+fn segment_bytes_default() -> u64 {
+    #[cfg(feature = "crash-points")]
+    if let Some(bytes) = std::env::var("DMQ_SEGMENT_BYTES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return bytes;
+    }
+    SEGMENT_BYTES_DEFAULT
 }
 
 /// What `format` did.
@@ -144,6 +157,7 @@ fn write<D: Disk>(
         disk.open(&mark, Access::Create)?.sync()?;
     }
     disk.sync_dir(root)?;
+    reach("format-marked")?;
     let (log, snapshots) = (root.join(LOG), root.join(SNAPSHOTS));
     disk::remove_if_exists(disk, &root.join(IDENTITY))?;
     for dir in [&log, &snapshots] {
@@ -157,8 +171,11 @@ fn write<D: Disk>(
         header_seed: disk.random()?,
     };
     write_first_segment(disk, &log, &file)?;
-    disk::write_atomically(disk, &root.join(IDENTITY), &file.encode())?;
+    let points = ["format-identity-synced", "format-identity-renamed"];
+    disk::write_atomically(disk, &root.join(IDENTITY), &file.encode(), points)?;
+    reach("format-whole")?;
     disk.remove(&mark)?;
+    reach("format-unmarked")?;
     disk.sync_dir(root)
 }
 
@@ -191,7 +208,9 @@ fn write_first_segment<D: Disk>(disk: &D, dir: &Path, file: &IdentityFile) -> io
     let segment = disk.open(&path, Access::Write)?;
     segment.write_at(&front.bytes, 0)?;
     segment.sync()?;
+    reach("format-segment-synced")?;
     disk.rename(&path, &name.path(dir))?;
+    reach("format-segment-renamed")?;
     disk.sync_dir(dir)
 }
 

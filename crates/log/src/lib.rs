@@ -3,7 +3,7 @@
 //! Reading order: `disk` (what a disk promises), `record`, `frame`, `segment` (the bytes, with diagrams),
 //! `contents` (what records add up to), `plan` (decides how a group commit is written), `writer` (does it),
 //! `log` (the API), `scan` and `recovery` (reading back), `reader`, `spare`; `data_dir`, `format` and `succession`;
-//! `snapshot_file`; `verify` (offline).
+//! `snapshot_file`; `verify` (offline); `crash_point` (tests only).
 //!
 //! What holds everywhere:
 //!
@@ -16,6 +16,7 @@
 
 mod codec;
 mod contents;
+pub mod crash_point;
 mod data_dir;
 mod disk;
 mod error;

@@ -17,7 +17,8 @@ pub(crate) fn write<D: Disk>(disk: &D, path: &Path, digest: [u8; 32]) -> Result<
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&digest);
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-    disk::write_atomically(disk, path, &bytes).map_err(|e| DataDirError::io("write", path, &e))
+    disk::write_atomically(disk, path, &bytes, ["pin-synced", "pin-renamed"])
+        .map_err(|e| DataDirError::io("write", path, &e))
 }
 
 /// Reads the pin, if there is one.

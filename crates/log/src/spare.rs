@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::crash_point::reach;
 use crate::disk::{self, Access, Disk, DiskFile, is_no_space};
 use crate::error::{IoFailure, LogError};
 use crate::mutant;
@@ -157,15 +158,18 @@ impl<D: Disk> SpareMaker<D> {
             let mut pool = self.pool();
             (pool.ready.len() < self.shared.spares_max).then(|| pool.next_path(dir))
         };
+        reach("purge-begun").map_err(IoFailure::on("rename", path))?;
         match &spare {
             Some(spare) => disk
                 .rename(path, spare)
                 .map_err(IoFailure::on("rename", path))?,
             None => disk.remove(path).map_err(IoFailure::on("remove", path))?,
         }
+        reach("purge-renamed").map_err(IoFailure::on("rename", path))?;
         if !mutant::is("spare-name-not-synced") {
             disk.sync_dir(dir).map_err(IoFailure::on("sync", dir))?;
         }
+        reach("purge-named").map_err(IoFailure::on("sync", dir))?;
         self.pool().ready.extend(spare);
         Ok(())
     }
@@ -179,8 +183,11 @@ impl<D: Disk> SpareMaker<D> {
         } = &*self.shared;
         let path = self.pool().next_path(dir);
         let temporary = disk::with_suffix(&path, disk::TEMPORARY_SUFFIX);
-        let made = segment_writer::write_zeros(disk, &temporary, *segment_bytes)
+        let made = reach("spare-begun")
+            .and_then(|()| segment_writer::write_zeros(disk, &temporary, *segment_bytes))
+            .and_then(|()| reach("spare-zeroed"))
             .and_then(|()| disk.rename(&temporary, &path))
+            .and_then(|()| reach("spare-renamed"))
             .and_then(|()| disk.sync_dir(dir));
         match made {
             Ok(()) => Ok(path),

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use dmq_raft::{DirectoryId, EntryId, LogIndex, Term};
 
 use crate::codec::Fields;
+use crate::crash_point::reach;
 use crate::data_dir::{DataDir, DataDirError, LOG, SNAPSHOTS, is_formatted};
 use crate::disk::{self, Access, Disk, DiskFile, parent, with_suffix};
 use crate::format::{FORMATTING, FormatOptions};
@@ -88,7 +89,8 @@ impl<D: Disk> DataDir<D> {
     pub fn write_origin(&self, origin: &Origin) -> Result<(), DataDirError> {
         let path = self.path().join(ORIGIN);
         let bytes = encode(origin);
-        disk::write_atomically(self.disk(), &path, &bytes)
+        let points = ["recover-origin-synced", "recover-origin-renamed"];
+        disk::write_atomically(self.disk(), &path, &bytes, points)
             .map_err(|error| DataDirError::io("write", &path, &error))
     }
 
@@ -112,7 +114,12 @@ impl<D: Disk> DataDir<D> {
         sync_all_names(&self)?;
         sync_all_names(&successor)?;
         let kept = free_name(disk, root)?;
-        rename(disk, root, &kept)?;
+        rename(
+            disk,
+            root,
+            &kept,
+            ["recover-old-renamed", "recover-old-named"],
+        )?;
         successor.take_place()?;
         Ok(kept)
     }
@@ -122,7 +129,8 @@ impl<D: Disk> DataDir<D> {
         let (disk, staging) = (self.disk(), self.path());
         // The first rename may have been another process's, which was killed before it was durable.
         sync(disk, parent(staging))?;
-        rename(disk, staging, &place_of(staging))
+        let points = ["recover-new-renamed", "recover-new-named"];
+        rename(disk, staging, &place_of(staging), points)
     }
 }
 
@@ -217,10 +225,17 @@ fn sync<D: Disk>(disk: &D, path: &Path) -> Result<(), DataDirError> {
         .map_err(|error| DataDirError::io("sync", path, &error))
 }
 
-fn rename<D: Disk>(disk: &D, from: &Path, to: &Path) -> Result<(), DataDirError> {
+fn rename<D: Disk>(
+    disk: &D,
+    from: &Path,
+    to: &Path,
+    points: [&'static str; 2],
+) -> Result<(), DataDirError> {
     disk.rename(from, to)
+        .and_then(|()| reach(points[0]))
         .map_err(|error| DataDirError::io("rename", from, &error))?;
-    sync(disk, parent(to))
+    sync(disk, parent(to))?;
+    reach(points[1]).map_err(|error| DataDirError::io("sync", to, &error))
 }
 
 fn encode(origin: &Origin) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dmq_raft::Entry;
 
 use crate::contents::{Change, Slot};
+use crate::crash_point::reach;
 use crate::data_dir::DataDir;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::IoFailure;
@@ -136,13 +137,26 @@ impl<D: Disk> Writer<D> {
         let Segment { path, name, file } = &*self.segment;
         let end = frame::seal(&mut self.buffer, seed, name.sequence, self.end);
         debug_assert!(self.offset + self.buffer.len() as u64 <= self.dir.segment_bytes());
+        reach("frame-built").map_err(IoFailure::on("write", path))?;
         let written = file.write_at(&self.buffer, self.offset);
         written.map_err(IoFailure::on("write", path))?;
+        self.pass(["frame-written", "hard-state-written"])?;
         sync_frame(file).map_err(IoFailure::on("sync", path))?;
+        self.pass(["frame-synced", "hard-state-synced"])?;
         self.offset += self.buffer.len() as u64;
         self.end = end;
         self.buffer.truncate(FRAME_HEADER_BYTES);
         Ok(())
+    }
+
+    /// Passes the first point; the second too if the frame holds term and vote.
+    fn pass(&self, points: [&'static str; 2]) -> Result<(), IoFailure> {
+        let is_hard_state = |change: &Change| matches!(change, Change::HardState(_));
+        let count = 1 + usize::from(self.changes.iter().any(is_hard_state));
+        let path = &self.segment.path;
+        points[..count]
+            .iter()
+            .try_for_each(|point| reach(point).map_err(IoFailure::on("sync", path)))
     }
 
     /// Shows readers what has become durable. The plan has checked every change; were one refused all the
@@ -163,6 +177,7 @@ impl<D: Disk> Writer<D> {
     fn switch(&mut self, head: &SegmentHead) -> Result<(), IoFailure> {
         let old = &*self.segment;
         old.file.sync().map_err(IoFailure::on("sync", &old.path))?;
+        reach("switch-old-synced").map_err(IoFailure::on("sync", &old.path))?;
         let sequence = old.name.sequence + 1;
         let name = SegmentName {
             sequence,
@@ -192,14 +207,18 @@ impl<D: Disk> Writer<D> {
         let on = |operation| IoFailure::on(operation, &spare);
         let file = disk.open(&spare, Access::Write).map_err(on("open"))?;
         file.write_at(&front.bytes, 0).map_err(on("write"))?;
+        reach("switch-front-written").map_err(on("sync"))?;
         if !mutant::is("segment-not-synced") {
             file.sync().map_err(on("sync"))?;
         }
+        reach("switch-front-synced").map_err(on("sync"))?;
         let path = name.path(&dir);
         disk.rename(&spare, &path).map_err(on("rename"))?;
+        reach("switch-renamed").map_err(on("rename"))?;
         if !mutant::is("segment-name-not-synced") {
             disk.sync_dir(&dir).map_err(IoFailure::on("sync", &dir))?;
         }
+        reach("switch-named").map_err(IoFailure::on("sync", &dir))?;
         Ok(Segment { path, name, file })
     }
 }

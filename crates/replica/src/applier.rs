@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dmq_log::{Disk, LogReader, ReadError, SnapshotError, SnapshotStore};
+use dmq_log::{Disk, IoFailure, LogReader, ReadError, SnapshotError, SnapshotStore, crash_point};
 use dmq_metadata::{ApplyError, Change, Changes, Envelope, Image, MetadataIndex, Outcome};
 use dmq_raft::{Configuration, Entry, EntryId, EntryKind, LogIndex};
 
@@ -234,7 +234,7 @@ impl<D: Disk> Applier<D> {
     /// Swaps the image for a durable snapshot (DESIGN 6.3, step 4).
     fn install(&mut self, last: EntryId) -> ApplierOutput {
         let mut output = ApplierOutput::default();
-        match load_snapshot(&self.snapshots, last) {
+        match self.load(last) {
             Ok((view, size_bytes)) => {
                 self.view = view.clone();
                 self.standing = Standing::Running;
@@ -251,6 +251,17 @@ impl<D: Disk> Applier<D> {
             Err(error) => self.stop(ApplierStop::Unreadable(error.to_string()), &mut output),
         }
         output
+    }
+
+    fn load(&self, last: EntryId) -> Result<(View, u64), SnapshotFailure> {
+        let reach = |point| {
+            let failed = |error| SnapshotError::Io(IoFailure::of_point(point, &error));
+            crash_point::reach(point).map_err(failed)
+        };
+        reach("install-begun")?;
+        let loaded = load_snapshot(&self.snapshots, last)?;
+        reach("install-loaded")?;
+        Ok(loaded)
     }
 
     fn awaits_newer(&self) -> bool {

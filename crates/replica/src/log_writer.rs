@@ -1,6 +1,6 @@
 //! The log writer: groups the driver's durable writes into frames, one sync each (DESIGN 6.2).
 
-use dmq_log::{Disk, Log, LogError};
+use dmq_log::{Disk, IoFailure, Log, LogError, crash_point};
 use dmq_raft::{IoSeq, LogIndex, Persist};
 
 use crate::mutant;
@@ -70,7 +70,7 @@ impl<D: Disk> LogWriter<D> {
             return;
         }
         self.quiet_ticks = 0;
-        match self.log.append(&self.pending) {
+        match self.append() {
             Ok(()) => self.written(last, out),
             Err(LogError::NoSpace { .. }) if mutant::is("no-space-taken-for-done") => {
                 self.written(last, out);
@@ -82,6 +82,23 @@ impl<D: Disk> LogWriter<D> {
             }
             Err(error) => self.fail(&error, out),
         }
+    }
+
+    /// One group commit. A start point, which follows a snapshot that was received, is a step of its own.
+    fn append(&mut self) -> Result<(), LogError> {
+        let has_start = self.pending.iter().any(|persist| persist.start.is_some());
+        let reach = |point| {
+            let failed = |error| LogError::Fatal(IoFailure::of_point(point, &error));
+            crash_point::reach(point).map_err(failed)
+        };
+        if has_start {
+            reach("start-point-begun")?;
+        }
+        self.log.append(&self.pending)?;
+        if has_start {
+            reach("start-point-durable")?;
+        }
+        Ok(())
     }
 
     fn written(&mut self, last: IoSeq, out: &mut Vec<LogOutput>) {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dmq_log::{
-    Corruption, DataDir, DataDirError, Disk, Identity, Incarnation, Log, LogError, LogOptions,
-    OpenError, Origin, Record, SnapshotError, SnapshotStore, Succession, VerifyError, Visit,
-    random_directory_id, verify,
+    Corruption, DataDir, DataDirError, Disk, Identity, Incarnation, IoFailure, Log, LogError,
+    LogOptions, OpenError, Origin, Record, SnapshotError, SnapshotStore, Succession, VerifyError,
+    Visit, crash_point, random_directory_id, verify,
 };
 use dmq_metadata::{ApplyError, MetadataIndex};
 use dmq_raft::{Configuration, EntryId, LogIndex, Term};
@@ -183,6 +183,7 @@ impl<D: Disk> Survivor<D> {
         let old = whole_image(&dir)?;
         let identity = next_life(&dir)?;
         let successor = dir.format_successor(&identity)?;
+        reach("recover-successor-formatted")?;
         let view = begin_anew(&old, &survey, &identity)?;
         let origin = Origin {
             incarnation: survey.identity.incarnation,
@@ -191,7 +192,9 @@ impl<D: Disk> Survivor<D> {
             begins: view.last,
         };
         fill(&successor, &view)?;
+        reach("recover-successor-filled")?;
         successor.write_origin(&origin)?;
+        reach("recover-whole")?;
         let kept = dir.replace(successor)?;
         Ok(Recovered {
             identity,
@@ -274,6 +277,11 @@ fn reason(stop: ApplierStop) -> String {
     match stop {
         ApplierStop::UnknownEntry(reason) | ApplierStop::Unreadable(reason) => reason,
     }
+}
+
+fn reach(point: &'static str) -> Result<(), RecoveryError> {
+    let failed = |error| LogError::Fatal(IoFailure::of_point(point, &error)).into();
+    crash_point::reach(point).map_err(failed)
 }
 
 /// Who the survivor is from now on: the next incarnation with bits of its own, so that two survivors that

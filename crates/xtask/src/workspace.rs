@@ -70,6 +70,22 @@ pub(crate) fn folder(package: &Package) -> &str {
 
 /// Builds the server in `profile` and returns the path of its binary.
 pub(crate) fn build_server(profile: &str) -> anyhow::Result<PathBuf> {
+    build_server_with(profile, &[])
+}
+
+/// The same with its crash points, in a folder of its own.
+pub(crate) fn build_server_with_crash_points(profile: &str) -> anyhow::Result<PathBuf> {
+    let built = build_server_with(profile, &["--features", "dmq-node/crash-points"])?;
+    let folder = built.with_file_name("crash-points");
+    std::fs::create_dir_all(&folder)?;
+    let kept = folder.join(SERVER_BINARY);
+    std::fs::copy(&built, &kept).context("cannot copy the server")?;
+    // Nobody may take it for the other one, which the next build puts here again.
+    std::fs::remove_file(&built)?;
+    Ok(kept)
+}
+
+fn build_server_with(profile: &str, more: &[&str]) -> anyhow::Result<PathBuf> {
     // `--workspace` keeps the features of shared dependencies equal to those of the test build.
     let arguments = [
         "build",
@@ -79,7 +95,7 @@ pub(crate) fn build_server(profile: &str) -> anyhow::Result<PathBuf> {
         "--profile",
         profile,
     ];
-    crate::process::run(cargo(&arguments))?;
+    crate::process::run(cargo(&[&arguments[..], more].concat()))?;
     let folder = metadata()?.target_directory.into_std_path_buf();
     Ok(folder.join(profile).join(SERVER_BINARY))
 }

@@ -8,6 +8,7 @@ use super::container::{self, CHUNK_BYTES};
 use super::error::SnapshotError;
 use super::meta::{SnapshotInfo, SnapshotOffer};
 use super::store::{Claim, SnapshotStore};
+use crate::crash_point::reach;
 use crate::disk::{self, Access, Disk, DiskFile};
 use crate::error::Corruption;
 use crate::mutant;
@@ -94,13 +95,15 @@ impl<D: Disk> Incoming<D> {
         }
         self.sync()?;
         let info = self.check().inspect_err(|_| self.discard())?;
-        self.store.place(&self.path, self.offer.last)?;
+        let points = ["receive-renamed", "receive-named"];
+        self.store.place(&self.path, self.offer.last, points)?;
         Ok(info)
     }
 
     fn put(&self, offset: u64, piece: &[u8]) -> Result<(), SnapshotError> {
         self.file
             .write_at(piece, offset)
+            .and_then(|()| reach("receive-piece-written"))
             .map_err(SnapshotError::on("write", &self.path))
     }
 
@@ -113,6 +116,7 @@ impl<D: Disk> Incoming<D> {
         let synced = self
             .file
             .sync()
+            .and_then(|()| reach("receive-piece-synced"))
             .map_err(SnapshotError::on("sync", &self.path));
         synced.inspect_err(|_| self.discard())?;
         self.synced = self.offset;

@@ -12,6 +12,7 @@ use super::incoming::{Incoming, PART_SUFFIX};
 use super::meta::{SnapshotInfo, SnapshotMeta, SnapshotOffer};
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
+use crate::crash_point::reach;
 use crate::data_dir::DataDir;
 use crate::disk::{self, Access, Disk};
 use crate::error::Corruption;
@@ -161,6 +162,7 @@ impl<D: Disk> SnapshotStore<D> {
                 .remove(&path)
                 .map_err(SnapshotError::on("remove", &path))?;
         }
+        reach("snapshot-old-removed").map_err(SnapshotError::on("sync", &self.path))?;
         self.disk()
             .sync_dir(&self.path)
             .map_err(SnapshotError::on("sync", &self.path))
@@ -182,16 +184,23 @@ impl<D: Disk> SnapshotStore<D> {
         ))
     }
 
-    /// Gives a whole and synced file its name, durably.
-    pub(super) fn place(&self, file: &Path, last: EntryId) -> Result<(), SnapshotError> {
+    /// Gives a whole and synced file its name, durably. `points` are passed before and after it is durable.
+    pub(super) fn place(
+        &self,
+        file: &Path,
+        last: EntryId,
+        points: [&'static str; 2],
+    ) -> Result<(), SnapshotError> {
         self.disk()
             .rename(file, &self.path(last))
+            .and_then(|()| reach(points[0]))
             .map_err(SnapshotError::on("rename", file))?;
         if mutant::is("snapshot-name-not-synced") {
             return Ok(());
         }
         self.disk()
             .sync_dir(&self.path)
+            .and_then(|()| reach(points[1]))
             .map_err(SnapshotError::on("sync", &self.path))
     }
 

@@ -9,6 +9,7 @@ use super::container::{self, CHUNK_BYTES};
 use super::error::SnapshotError;
 use super::meta::{SnapshotInfo, SnapshotMeta, Totals};
 use super::store::{Claim, SnapshotStore};
+use crate::crash_point::reach;
 use crate::disk::{self, Access, Disk, DiskFile};
 use crate::mutant;
 
@@ -87,7 +88,9 @@ impl<D: Disk> SnapshotWriter<D> {
         };
         let (footer, sha256) = container::encode_footer(&totals, self.sha256.clone());
         self.put(&footer)?;
-        self.store.place(&self.temporary, self.meta.last)?;
+        reach("snapshot-whole").map_err(SnapshotError::on("rename", &self.temporary))?;
+        let points = ["snapshot-renamed", "snapshot-named"];
+        self.store.place(&self.temporary, self.meta.last, points)?;
         self.finished = true;
         Ok(SnapshotInfo {
             meta: self.meta.clone(),
@@ -115,9 +118,11 @@ impl<D: Disk> SnapshotWriter<D> {
         self.file
             .write_at(bytes, self.offset)
             .map_err(on("write"))?;
+        reach("snapshot-piece-written").map_err(on("sync"))?;
         if !mutant::is("snapshot-not-synced") {
             self.file.sync().map_err(on("sync"))?;
         }
+        reach("snapshot-piece-synced").map_err(on("sync"))?;
         self.offset += bytes.len() as u64;
         Ok(())
     }

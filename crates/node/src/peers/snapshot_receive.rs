@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use dmq_api::peer as proto;
-use dmq_log::{Disk, Incoming, SnapshotInfo, SnapshotOffer, SnapshotStore};
+use dmq_log::{Disk, Incoming, SnapshotInfo, SnapshotOffer, SnapshotStore, crash_point};
 use dmq_raft::{Message, MessageBody};
 use proto::snapshot_part::Part;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -111,6 +111,8 @@ impl<D: Disk + 'static> Transfer<D> {
         let info = blocking(move || incoming.finish()).await?;
         fits(&info, &install)?;
         tracing::info!(snapshot = %info.meta.last, bytes = total, "snapshot received");
+        crash_point::reach("receive-answered")
+            .map_err(|error| Status::internal(error.to_string()))?;
         hand_over(install);
         Ok(proto::SnapshotProgress {
             offset: total,

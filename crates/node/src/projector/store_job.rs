@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dmq_log::Disk;
+use dmq_log::{Disk, crash_point};
 use dmq_metadata::{Image, MetadataIndex, Term};
 use dmq_raft::LogIndex;
 use dmq_replica::FeedStart;
@@ -85,7 +85,12 @@ async fn prepare<D: Disk>(mut store: StoreBox, context: &ProjectorContext<D>) ->
 /// Writes a batch.
 pub(super) fn apply(mut store: StoreBox, batch: Batch) -> BoxFuture<'static, Done> {
     async move {
-        let result = store.apply(&batch).await;
+        let result = async {
+            reach("projection-begun")?;
+            store.apply(&batch).await?;
+            reach("projection-committed")
+        };
+        let result = result.await;
         ended(store, result)
     }
     .boxed()
@@ -98,10 +103,20 @@ pub(super) fn rebuild(
     at: Checkpoint,
 ) -> BoxFuture<'static, Done> {
     async move {
-        let result = store.rebuild(&image, &at).await;
+        let result = async {
+            reach("rebuild-begun")?;
+            store.rebuild(&image, &at).await?;
+            reach("rebuild-committed")
+        };
+        let result = result.await;
         ended(store, result)
     }
     .boxed()
+}
+
+/// An error at a point is that of a connection that broke: what the database has is looked at again.
+fn reach(point: &'static str) -> Result<(), StoreError> {
+    crash_point::reach(point).map_err(|error| StoreError::CommitUnknown(error.to_string()))
 }
 
 fn ended(store: StoreBox, result: Result<(), StoreError>) -> Done {

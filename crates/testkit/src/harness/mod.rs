@@ -3,6 +3,7 @@
 //! Reading order: [`Quorum`] (three or five nodes), [`Node`] (one of them), [`Rest`] (what a client does), [`Links`]
 //! (the network between nodes), [`Postgres`] (a database server of a test's own), [`wait_until`] (the only way to wait).
 
+mod crash_points;
 mod links;
 mod members;
 mod node;
@@ -15,6 +16,7 @@ mod verdict;
 mod wait;
 mod workload;
 
+pub use crash_points::{CRASH_POINTS, CrashPoint, OnError, Passage, chosen_crash_points};
 pub use links::Links;
 pub use node::{Node, Place, server_binary};
 pub use ports::{free_port, free_ports_in_a_row};

@@ -54,6 +54,7 @@ pub struct Node {
     pub peer_port: u16,
     entry: Vec<String>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     log: PathBuf,
     process: Option<Process>,
     paused: bool,
@@ -76,6 +77,7 @@ impl Node {
             peer_port,
             entry: Vec::new(),
             arguments,
+            environment: Vec::new(),
             log,
             process: None,
             paused: false,
@@ -96,6 +98,7 @@ impl Node {
         ensure!(self.process.is_none(), "node {} runs already", self.id);
         let mut command = self.program()?;
         command.arg("serve").args(&self.arguments);
+        command.envs(self.environment.iter().cloned());
         self.process = Some(Process::start(&mut command, self.log.clone())?);
         self.paused = false;
         Ok(())
@@ -128,6 +131,12 @@ impl Node {
     /// From the next start on it only joins what is there.
     pub(super) fn without_bootstrap(&mut self) {
         self.arguments.retain(|argument| argument != "--bootstrap");
+    }
+
+    /// Sets an environment variable of all later starts.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// `true` between a start and an end that the test asked for.

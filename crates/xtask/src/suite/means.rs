@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 
 use super::table::{Need, Suite};
 use crate::cluster::{self, Provider, Running};
-use crate::workspace::{TEST_PROFILE, build_server};
+use crate::workspace::{TEST_PROFILE, build_server, build_server_with_crash_points};
 use crate::{apt, chaos, image, mutants, process};
 
 /// Variables for the suite's tests.
@@ -45,6 +45,10 @@ impl Means {
                 }
                 Need::Chaos => environment.extend(chaos::means()?),
                 Need::Mutants => environment.extend(mutants_and_gate()?),
+                Need::CrashPoints => {
+                    let server = build_server_with_crash_points(TEST_PROFILE)?;
+                    environment.push(("DMQ_METADATA_BIN", server.into()));
+                }
                 Need::Curl => curl()?,
                 Need::Helm => environment.push(path_with(cluster::helm()?)?),
                 Need::Images => environment.extend(image::for_tests()?),

@@ -11,6 +11,8 @@ pub(super) enum Need {
     Postgres,
     /// Our own server, built.
     Server,
+    /// Our own server with its crash points.
+    CrashPoints,
     /// Network namespaces, and programs that break what is in them.
     Chaos,
     /// Our crates with their seeded bugs, built, and the gate that lets programs meet them.
@@ -55,7 +57,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 /// In the order in which they run: the cheap and telling ones first. The shares add up to about forty minutes; a cold build of
 /// everything on two cores (the programs of Kubernetes alone take 11 minutes) needs the rest of CI's ninety.
-pub(super) const SUITES: [Suite; 15] = [
+pub(super) const SUITES: [Suite; 16] = [
     Suite {
         name: "unit",
         about: "every crate by itself: library tests, scenario scripts, crash tests of the log",
@@ -145,6 +147,15 @@ pub(super) const SUITES: [Suite; 15] = [
         needs: &[Need::Chaos],
         share: seconds(300),
         searches: true,
+        shows: true,
+        threads: Some(1),
+    },
+    Suite {
+        name: "crash",
+        about: "real nodes at every named point between two durable steps: killed, EIO, ENOSPC, slow",
+        needs: &[Need::CrashPoints],
+        share: seconds(150),
+        searches: false,
         shows: true,
         threads: Some(1),
     },
