@@ -4,6 +4,8 @@
 //! A day's run goes through a quarter of them; `DMQ_CRASH_POINTS=all cargo xtask test crash` through all,
 //! `DMQ_CRASH_POINTS=<name>,<name>` through the named ones.
 
+#![allow(clippy::print_stdout, reason = "says which points were passed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -292,7 +294,8 @@ async fn full(quorum: &mut Quorum, point: &'static CrashPoint, load: &Load) -> a
     fs::write(&file, format!("{}+", case.text()))?;
     fired(quorum, controller, &case, before).await?;
     let rest = quorum.rest(controller)?;
-    let body = json!({ "topicName": "full", "numPartitions": 1, "replicationFactor": 1 });
+    // The topic of the load: where there is space it is refused, and nothing is changed.
+    let body = json!({ "topicName": "load", "numPartitions": 1, "replicationFactor": 1 });
     wait_until("a write is refused for want of space", async || {
         let answer = rest.post("/topics", &body).await?;
         Ok((answer.status == 503 && answer.code() == "NO_SPACE").then_some(()))
@@ -400,9 +403,10 @@ async fn while_a_quorum_is_born() -> anyhow::Result<()> {
     let mut verdicts = Verdicts::default();
     for point in points(&[Passage::Birth])? {
         // A directory is formatted the same way whoever leads later.
-        let roles: &[Role] = match point.name.starts_with("format") {
-            true => &[Role::Leader],
-            false => &[Role::Leader, Role::Follower],
+        let roles: &[Role] = if point.name.starts_with("format") {
+            &[Role::Leader]
+        } else {
+            &[Role::Leader, Role::Follower]
         };
         for case in cases(point, roles) {
             let started = Instant::now();

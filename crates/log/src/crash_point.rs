@@ -11,6 +11,9 @@
 //! What fires is told on standard error (`crash point <name>: <action>`), and takes the file away first unless
 //! it ends in `+`.
 
+use OnError::{Either, Ends, GoesOn};
+use Passage::{Allocation, Birth, Election, Install, Recover, Writes};
+
 /// When a point is passed, and so how a test gets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
@@ -57,9 +60,6 @@ const fn at(name: &'static str, passage: Passage, on_error: OnError) -> CrashPoi
         on_error,
     }
 }
-
-use OnError::{Either, Ends, GoesOn};
-use Passage::{Allocation, Birth, Election, Install, Recover, Writes};
 
 /// All of them, in the order of DESIGN section 6.
 pub const CRASH_POINTS: &[CrashPoint] = &[
@@ -126,7 +126,7 @@ pub use armed::reach;
 /// # Errors
 /// None.
 #[cfg(not(feature = "crash-points"))]
-#[inline(always)]
+#[inline]
 pub const fn reach(_name: &'static str) -> std::io::Result<()> {
     Ok(())
 }
