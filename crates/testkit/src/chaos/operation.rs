@@ -198,8 +198,8 @@ impl Operation {
     /// Index that the answer named.
     pub const fn index(&self) -> Option<u64> {
         match &self.outcome {
-            Outcome::Done { index, .. } => Some(*index),
-            Outcome::Refused {
+            Outcome::Done { index, .. }
+            | Outcome::Refused {
                 at: Some((index, _)),
                 ..
             } => Some(*index),

@@ -9,7 +9,7 @@ use crate::dice::Dice;
 use crate::generated::{PEACE, TROUBLE, run};
 
 fn judge(history: &[Operation]) -> Verdict {
-    check(history, Duration::from_secs(60))
+    check(history, Duration::from_mins(1))
 }
 
 fn good(history: &[Operation]) -> bool {

@@ -44,7 +44,7 @@ impl Service {
         };
         service.elect();
         service
-            .apply(controller(Command::SetFeatureLevel(FeatureLevel::MAX)))
+            .apply(&controller(Command::SetFeatureLevel(FeatureLevel::MAX)))
             .unwrap();
         for (nth, id) in (0..).zip(REPLICAS) {
             let call = Call::RegisterBroker {
@@ -67,7 +67,7 @@ impl Service {
                 outcome,
             ));
             service
-                .apply(controller(Command::UnfenceBroker(session)))
+                .apply(&controller(Command::UnfenceBroker(session)))
                 .unwrap();
         }
         service
@@ -95,7 +95,7 @@ impl Service {
     /// Does what is asked and says so.
     pub(crate) fn write(&mut self, call: &Call, key: Option<&Arc<str>>) -> Outcome {
         let envelope = self.envelope(call, key);
-        let outcome = self.apply(envelope);
+        let outcome = self.apply(&envelope);
         let (index, term) = (self.last(), self.term);
         match outcome {
             Ok(reply) => Outcome::Done {
@@ -173,10 +173,10 @@ impl Service {
         }
     }
 
-    fn apply(&mut self, envelope: Envelope) -> dmq_metadata::Outcome {
+    fn apply(&mut self, envelope: &Envelope) -> dmq_metadata::Outcome {
         let index = self.append(EntryKind::Command, envelope.encode());
         let mut image = self.image().clone();
-        let applied = dmq_metadata::apply(&mut image, index, &envelope).unwrap();
+        let applied = dmq_metadata::apply(&mut image, index, envelope).unwrap();
         self.images.push(image);
         applied.outcome
     }

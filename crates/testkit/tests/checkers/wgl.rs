@@ -75,7 +75,7 @@ fn unknown(invoked: u64, call: Call) -> E {
 }
 
 fn judge(events: &[E]) -> Linearizable {
-    search(&Register, events, Instant::now() + Duration::from_secs(60))
+    search(&Register, events, Instant::now() + Duration::from_mins(1))
 }
 
 fn accepts(events: &[E]) -> bool {
@@ -308,7 +308,7 @@ fn corrupt(dice: &mut Dice, events: &mut [E], values: u8) {
         0 => {
             event.answer = Some(Value(value))
                 .filter(|_| event.call == Read)
-                .or(event.answer)
+                .or(event.answer);
         }
         1 => {
             event.answer = match event.answer {

@@ -85,7 +85,7 @@ impl Clients {
         std::thread::Builder::new()
             .name("clients".to_owned())
             .spawn(move || {
-                let result = perform(on_stage, enter, ready, stopped);
+                let result = perform(&on_stage, enter, ready, &stopped);
                 // Nobody waits when the clients were dropped.
                 let _ = end.send(result);
             })?;
@@ -124,10 +124,10 @@ impl Clients {
 
 /// The clients' thread.
 fn perform(
-    scene: Arc<Scene>,
+    scene: &Arc<Scene>,
     enter: Option<Entrance>,
     ready: oneshot::Sender<()>,
-    stopped: watch::Receiver<bool>,
+    stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     if let Some(enter) = enter {
         enter().context("the clients' thread cannot enter")?;
@@ -137,10 +137,10 @@ fn perform(
         .build()?;
     runtime.block_on(async {
         let mut heartbeats = JoinSet::new();
-        brokers::play(&scene, &mut heartbeats).await?;
+        brokers::play(scene, &mut heartbeats).await?;
         let mut actors = JoinSet::new();
         for number in 0..scene.options.clients {
-            actors.spawn(Actor::new(number, Arc::clone(&scene)).run(stopped.clone()));
+            actors.spawn(Actor::new(number, Arc::clone(scene)).run(stopped.clone()));
         }
         let _ = ready.send(());
         while let Some(actor) = actors.join_next().await {

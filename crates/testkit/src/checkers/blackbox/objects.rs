@@ -60,15 +60,14 @@ impl Objects {
                 .key
                 .as_deref()
                 .and_then(|key| by_key.get(key).copied());
-            match known {
-                Some(at) => self.join(&mut wholes[at], &whole),
-                None => {
-                    if let Some(key) = attempt.key.as_deref() {
-                        by_key.insert(key, wholes.len());
-                    }
-                    wholes.push(whole);
-                }
+            if let Some(at) = known {
+                self.join(&mut wholes[at], &whole);
+                continue;
             }
+            if let Some(key) = attempt.key.as_deref() {
+                by_key.insert(key, wholes.len());
+            }
+            wholes.push(whole);
         }
         wholes
     }
@@ -143,14 +142,20 @@ impl Objects {
                 )
             })
             .collect();
+        // Few prefixes are asked for, again and again.
+        let mut with_prefix: HashMap<&str, Vec<usize>> = HashMap::new();
         for list in history {
             let Some((prefix, shown, returned)) = shown_by(list) else {
                 continue;
             };
-            let concerned = |(name, first, last): &&(Arc<str>, u64, u64)| {
-                name.starts_with(prefix) && *first <= returned && list.invoked.0 <= *last
-            };
-            for (name, _, _) in spans.iter().filter(concerned) {
+            let names = with_prefix.entry(prefix).or_insert_with(|| {
+                let fits = |at: &usize| spans[*at].0.starts_with(prefix);
+                (0..spans.len()).filter(fits).collect()
+            });
+            for (name, first, last) in names.iter().map(|at| &spans[*at]) {
+                if *first > returned || list.invoked.0 > *last {
+                    continue;
+                }
                 let event = TopicEvent {
                     call: topic::Call::Exists,
                     answer: Some(topic::Answer::Exists(shown.contains(&**name))),

@@ -79,7 +79,7 @@ impl Model for Topics {
         call: &Call,
         answer: Option<&Answer>,
     ) -> Option<Option<Topic>> {
-        let (next, right) = done(state, call);
+        let (next, right) = done(state.as_ref(), call);
         answer.is_none_or(|answer| *answer == right).then_some(next)
     }
 
@@ -89,8 +89,8 @@ impl Model for Topics {
 }
 
 /// The state after a call, and its answer.
-fn done(state: &Option<Topic>, call: &Call) -> (Option<Topic>, Answer) {
-    let refused = |code: &str| (state.clone(), Answer::Refused(code.to_owned()));
+fn done(state: Option<&Topic>, call: &Call) -> (Option<Topic>, Answer) {
+    let refused = |code: &str| (state.cloned(), Answer::Refused(code.to_owned()));
     let changed = |topic: &Topic, partition: Partition| {
         let answer = Answer::Partition(partition.clone());
         (
@@ -102,7 +102,7 @@ fn done(state: &Option<Topic>, call: &Call) -> (Option<Topic>, Answer) {
         )
     };
     match (state, call) {
-        (_, Call::Exists) => (state.clone(), Answer::Exists(state.is_some())),
+        (_, Call::Exists) => (state.cloned(), Answer::Exists(state.is_some())),
         (None, Call::Create { mark }) => (
             Some(Topic {
                 mark: *mark,
@@ -113,7 +113,7 @@ fn done(state: &Option<Topic>, call: &Call) -> (Option<Topic>, Answer) {
         (Some(_), Call::Create { .. }) => refused("TOPIC_ALREADY_EXISTS"),
         (None, _) => refused("UNKNOWN_TOPIC_OR_PARTITION"),
         (Some(_), Call::Delete) => (None, Answer::Done),
-        (Some(topic), Call::Read) => (state.clone(), Answer::Topic(topic.clone())),
+        (Some(topic), Call::Read) => (state.cloned(), Answer::Topic(topic.clone())),
         (Some(topic), Call::Elect { broker }) => match topic.partition.led_by(*broker) {
             Ok(partition) => changed(topic, partition),
             Err(code) => refused(code),
