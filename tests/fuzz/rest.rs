@@ -48,6 +48,10 @@ fn seeds() -> Vec<Vec<u8>> {
             r#"{{"clusterId": "dmq", "incarnation": "1", "voters": [{{"id": 1, "directoryId": "{uuid}"}}]}}"#
         ),
         r#"{"target": 2, "expectedTerm": 4}"#.to_owned(),
+        format!(
+            r#"{{"voters": [{{"id": 2, "directoryId": "{uuid}"}}], "expectedMembershipIndex": 9}}"#
+        ),
+        format!(r#"{{"id": 4, "directoryId": "{uuid}", "expectedMembershipIndex": 9}}"#),
         r"{}".to_owned(),
     ];
     bodies.into_iter().map(String::into_bytes).collect()

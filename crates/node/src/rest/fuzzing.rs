@@ -2,6 +2,7 @@
 
 use dmq_api::rest::brokers::{HeartbeatRequest, RegisterBrokerRequest};
 use dmq_api::rest::features::SetFeaturesRequest;
+use dmq_api::rest::membership::{ObserverRequest, VotersRequest};
 use dmq_api::rest::quorum::{InitializeRequest, TransferRequest};
 use dmq_api::rest::topics::{CreateTopicRequest, ElectLeaderRequest, UpdatePartitionRequest};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::json;
 pub type ReadBody = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// Every body that a route takes, by the name of its type.
-pub const BODIES: [(&str, ReadBody); 8] = [
+pub const BODIES: [(&str, ReadBody); 10] = [
     ("CreateTopicRequest", read::<CreateTopicRequest>),
     ("UpdatePartitionRequest", read::<UpdatePartitionRequest>),
     ("ElectLeaderRequest", read::<ElectLeaderRequest>),
@@ -22,6 +23,8 @@ pub const BODIES: [(&str, ReadBody); 8] = [
     ("SetFeaturesRequest", read::<SetFeaturesRequest>),
     ("InitializeRequest", read::<InitializeRequest>),
     ("TransferRequest", read::<TransferRequest>),
+    ("VotersRequest", read::<VotersRequest>),
+    ("ObserverRequest", read::<ObserverRequest>),
 ];
 
 fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<Vec<u8>, String> {

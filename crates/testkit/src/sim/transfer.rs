@@ -29,7 +29,12 @@ impl World {
     pub(super) fn start_transfer(&mut self, from: usize, message: Message) {
         let peer = message.to;
         let Some(transfer) = self.offer(from, message) else {
-            return self.sent(from, self.nodes[from].life, peer, false);
+            self.sent(from, self.nodes[from].life, peer, false);
+            [Some(from), self.position(peer)]
+                .into_iter()
+                .flatten()
+                .for_each(|node| self.notice_darkness(node));
+            return;
         };
         let number = self.next_transfer;
         self.next_transfer += 1;
@@ -76,6 +81,8 @@ impl World {
             None => {
                 self.faults.broken_transfers += 1;
                 self.sent(from, life, peer, false);
+                self.notice_darkness(from);
+                self.notice_darkness(transfer.to);
             }
             Some(false) => {
                 self.transfers.insert(number, transfer);
@@ -88,6 +95,16 @@ impl World {
                 self.after(MS, Event::Arrive(transfer.to, Delivery::Raft(message)));
                 self.sent(from, life, peer, true);
             }
+        }
+    }
+
+    /// A transfer may have been the first to meet the end of the power: the log of a node that nobody has
+    /// appended to writes nothing, and would never notice (seed 0x141f).
+    fn notice_darkness(&mut self, node: usize) {
+        let runs = self.nodes[node].process.is_some();
+        if runs && self.nodes[node].disk.is_without_power() {
+            let mut rng = self.nodes[node].rng.split();
+            self.power_failed(node, &mut rng);
         }
     }
 
