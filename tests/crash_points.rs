@@ -386,10 +386,12 @@ async fn case_of_birth(case: &Case) -> anyhow::Result<()> {
     let before = arm(&mut quorum, id, case)?;
     quorum.start_all()?;
     fired(&mut quorum, id, case, before).await?;
-    if case.ends() == Some(true) {
-        gone(&mut quorum, id, case).await?;
-        quorum.node(id)?.start()?;
-    } else if case.ends().is_none() && quorum.node(id)?.check().is_err() {
+    // Where it may end or go on, what became of it decides.
+    let ended = match case.ends() {
+        Some(ends) => ends,
+        None => quorum.node(id)?.check().is_err(),
+    };
+    if ended {
         gone(&mut quorum, id, case).await?;
         quorum.node(id)?.start()?;
     }

@@ -148,6 +148,7 @@ fn part(input: &[u8]) -> Answer {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "fields of messages are optional")]
 fn id(term: u64, index: u64) -> Option<proto::EntryId> {
     Some(proto::EntryId { term, index })
 }

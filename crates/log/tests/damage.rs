@@ -40,7 +40,9 @@ fn stopped() -> (SimDisk, Model) {
     ];
     for batch in batches {
         log.append(&batch).unwrap();
-        batch.iter().for_each(|persist| model.append(persist));
+        for persist in &batch {
+            model.append(persist);
+        }
     }
     log.close().unwrap();
     drop(log);
@@ -92,7 +94,9 @@ fn nothing_is_lost(what: &str, step: usize, damage: impl Fn(&mut [u8])) {
             match fate(&disk, &model) {
                 Fate::Refused(_) => refused += 1,
                 Fate::Whole => whole += 1,
-                Fate::Lost(difference) => panic!("{what}: {path:?} at {at}: {difference}"),
+                Fate::Lost(difference) => {
+                    panic!("{what}: {} at {at}: {difference}", path.display())
+                }
             }
         }
     }

@@ -24,10 +24,9 @@ fn window() -> Window {
     let disk = formatted(SEGMENT_BYTES);
     let (mut log, _) = open_sim(&disk);
     let mut before = Model::default();
-    for write in [commands(1, 2, 1, 100)] {
-        log.append(std::slice::from_ref(&write)).unwrap();
-        before.append(&write);
-    }
+    let write = commands(1, 2, 1, 100);
+    log.append(std::slice::from_ref(&write)).unwrap();
+    before.append(&write);
     let newest = commands(3, 3, 1, 100);
     log.append(std::slice::from_ref(&newest)).unwrap();
     let mut after = before.clone();
@@ -55,11 +54,7 @@ fn newest_frame(disk: &SimDisk) -> (PathBuf, usize, usize) {
             let payload = match record {
                 dmq_log::Record::Entry(entry) => entry.payload.len(),
                 dmq_log::Record::HardState(HardState { vote, .. }) => {
-                    if vote.is_some() {
-                        20
-                    } else {
-                        0
-                    }
+                    20 * usize::from(vote.is_some())
                 }
                 dmq_log::Record::Configuration(_, configuration) => configuration.encode().len(),
                 _ => 0,
@@ -106,7 +101,7 @@ fn the_newest_frame_alone_is_cut_when_it_rots() {
     drop(log);
     disk.kill();
     rot(&disk, |at, fate| {
-        assert_eq!(fate, Ok(Some(2)), "byte {at}: exactly the window")
+        assert_eq!(fate, Ok(Some(2)), "byte {at}: exactly the window");
     });
     let (log, recovered) = open_sim(&disk);
     assert_eq!(

@@ -212,8 +212,8 @@ fn survey<D: Disk>(dir: &DataDir<D>) -> Result<Survey, RecoveryError> {
     let mut holds = false;
     let log = verify(dir.disk(), dir.path(), &mut |visit| {
         if let Visit::Frame { records, .. } = visit {
-            let decided = records.iter().filter_map(|(_, it)| decides(it, committed));
-            holds = decided.last().unwrap_or(holds);
+            let mut decided = records.iter().filter_map(|(_, it)| decides(it, committed));
+            holds = decided.next_back().unwrap_or(holds);
         }
     })?;
     // A snapshot that the log does not hold was received, and its install was interrupted: it counts.

@@ -9,6 +9,10 @@ use super::{CommittedEntries, DriverInput, FeedInput};
 
 /// To the log writer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all of them are writes, and a box for each would cost more than the room"
+)]
 pub enum LogInput {
     /// A durable write.
     Persist(Persist),

@@ -149,7 +149,9 @@ mod tests {
         for order in [[0, 1], [1, 0]] {
             let entries = [entry(5, 1, "lost"), entry(5, 2, "kept")];
             let mut log = CommittedLog::default();
-            order.iter().for_each(|at| log.push(&entries[*at]));
+            for at in order {
+                log.push(&entries[at]);
+            }
             assert_eq!(log.get(5), Some(&entries[1]));
             assert!(log.wrong().is_empty());
         }

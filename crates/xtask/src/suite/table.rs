@@ -207,10 +207,12 @@ pub(super) const SUITES: [Suite; 16] = [
     },
 ];
 
-/// The suite that a test target belongs to: the prefix of its name says it, anything without one is `unit`.
+/// The suite that a test target belongs to: the prefix of its name says it, anything without one is `unit`, and so are the
+/// tests beside the crates that ship, whatever their names.
 pub(super) fn suite_of(package: &str, target: &str) -> &'static str {
     let prefix = target.split('_').next().unwrap_or(target);
-    let named = SUITES.iter().find(|suite| suite.name == prefix);
+    let shared = ["dmq-tests", "dmq-testkit"].contains(&package);
+    let named = SUITES.iter().find(|suite| shared && suite.name == prefix);
     match named {
         Some(suite) => suite.name,
         None if package == "dmq-store" && target != "dmq_store" => "store",
@@ -241,6 +243,8 @@ mod tests {
         assert_eq!(suite_of("dmq-tests", "process_failover"), "process");
         assert_eq!(suite_of("dmq-testkit", "sim"), "sim");
         assert_eq!(suite_of("dmq-raft", "scenarios"), "unit");
+        assert_eq!(suite_of("dmq-log", "crash"), "unit");
+        assert_eq!(suite_of("dmq-tests", "crash_points"), "crash");
         assert_eq!(suite_of("dmq-raft", "dmq_raft"), "unit");
         assert_eq!(suite_of("dmq-store", "conformance"), "store");
         assert_eq!(suite_of("dmq-store", "dmq_store"), "unit");

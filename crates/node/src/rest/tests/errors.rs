@@ -786,29 +786,6 @@ fn refusals() -> Vec<Refused> {
             Code::Compacted,
         ),
         (
-            || RequestError::StaleTerm { actual: Term(9) },
-            Code::StaleTerm,
-        ),
-        (
-            || RequestError::StaleMembership {
-                actual: MetadataIndex(9),
-            },
-            Code::StaleMembership,
-        ),
-        (membership_changing, Code::MembershipChanging),
-        (
-            || RequestError::NotCaughtUp("member 4 lacks 5000 entries".to_owned()),
-            Code::NotCaughtUp,
-        ),
-        (
-            || RequestError::UnknownMember("no observer runs on this node".to_owned()),
-            Code::UnknownMember,
-        ),
-        (
-            || RequestError::Undecided("the change was not committed in time".to_owned()),
-            Code::OutcomeUnknown,
-        ),
-        (
             || RequestError::Conflict("not empty".to_owned()),
             Code::Conflict,
         ),
@@ -834,6 +811,35 @@ fn refusals() -> Vec<Refused> {
                 RequestError::Rejected(Rejection::new(code, "brokerEpoch", 1, "it is 2"))
             },
             Code::StaleBrokerEpoch,
+        ),
+    ]
+}
+
+/// Those of the administrator's requests.
+fn refusals_of_administration() -> Vec<Refused> {
+    vec![
+        (
+            || RequestError::StaleTerm { actual: Term(9) },
+            Code::StaleTerm,
+        ),
+        (
+            || RequestError::StaleMembership {
+                actual: MetadataIndex(9),
+            },
+            Code::StaleMembership,
+        ),
+        (membership_changing, Code::MembershipChanging),
+        (
+            || RequestError::NotCaughtUp("member 4 lacks 5000 entries".to_owned()),
+            Code::NotCaughtUp,
+        ),
+        (
+            || RequestError::UnknownMember("no observer runs on this node".to_owned()),
+            Code::UnknownMember,
+        ),
+        (
+            || RequestError::Undecided("the change was not committed in time".to_owned()),
+            Code::OutcomeUnknown,
         ),
     ]
 }
@@ -895,7 +901,7 @@ const ASKING: [(&str, &str, &str); 12] = [
 #[tokio::test]
 async fn every_refusal_of_the_member_looks_as_the_table_says_on_every_route() {
     let rig = Rig::new();
-    for (refusal, code) in refusals() {
+    for (refusal, code) in refusals().into_iter().chain(refusals_of_administration()) {
         rig.member.refuse(refusal);
         for (method, path, body) in ASKING {
             let got = rig.json(method, path, body).await;
