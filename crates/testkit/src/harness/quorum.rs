@@ -132,7 +132,9 @@ impl Quorum {
         // There is a quorum, and nobody is to begin another one.
         self.nodes.iter_mut().for_each(Node::without_bootstrap);
         let file = book(&folder, id);
-        node(id, PLACED_PEER_PORT, &file, &folder, &self.options)
+        let mut further = node(id, PLACED_PEER_PORT, &file, &folder, &self.options)?;
+        further.without_bootstrap();
+        Ok(further)
     }
 
     /// Starts every node that does not run.
