@@ -142,8 +142,8 @@ mod armed {
     const EIO: i32 = 5;
     const ENOSPC: i32 = 28;
 
-    /// What is armed, how often its point was passed, and whether it is over.
-    static STATE: Mutex<(String, u64, bool)> = Mutex::new((String::new(), 0, false));
+    /// What is armed, and how often its point was passed.
+    static STATE: Mutex<(String, u64)> = Mutex::new((String::new(), 0));
 
     struct Armed<'a> {
         point: &'a str,
@@ -199,7 +199,7 @@ mod armed {
     fn fires(text: &str, armed: &Armed<'_>) -> bool {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0 != text {
-            *state = (text.to_owned(), 0, false);
+            *state = (text.to_owned(), 0);
         }
         state.1 += 1;
         let due = state.1 == armed.nth || (armed.and_later && state.1 > armed.nth);

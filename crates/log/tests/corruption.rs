@@ -9,45 +9,8 @@ use std::path::PathBuf;
 use dmq_log::sim::SimDisk;
 use dmq_log::{Corruption, OpenError};
 use dmq_raft::{LogIndex, Persist};
+use support::small::{running, stopped};
 use support::*;
-
-/// A log of four segments with all kinds of records, stopped in good order: it ends in an empty frame.
-fn stopped() -> (SimDisk, Model) {
-    let (disk, model) = running();
-    let (mut log, _) = open_sim(&disk);
-    log.close().unwrap();
-    (disk, model)
-}
-
-/// The same log, stopped by `kill -9` behind an acknowledged write.
-fn running() -> (SimDisk, Model) {
-    let disk = formatted(16 << 10);
-    let (mut log, _) = open_sim(&disk);
-    let mut model = Model::default();
-    let membership = Persist {
-        entries: vec![configuration(1, 1, &[1, 2])],
-        ..commands(1, 0, 1, 0)
-    };
-    let replaced = Persist {
-        truncate_from: Some(LogIndex(4)),
-        ..commands(4, 5, 2, 100)
-    };
-    let batches = [
-        vec![membership],
-        vec![commands(2, 5, 1, 400), replaced],
-        vec![commands(6, 7, 2, 300)],
-    ];
-    for batch in batches {
-        log.append(&batch).unwrap();
-        for persist in &batch {
-            model.append(persist);
-        }
-    }
-    assert_eq!(log.segments(), 4);
-    drop(log);
-    disk.kill();
-    (disk, model)
-}
 
 fn segments(disk: &SimDisk) -> Vec<PathBuf> {
     let is_segment = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "seg");

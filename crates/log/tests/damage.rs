@@ -15,40 +15,9 @@ use std::path::{Path, PathBuf};
 
 use dmq_log::sim::{SimDisk, Survivors};
 use dmq_log::{Corruption, DataDir, DataDirError, OpenError, SnapshotMeta, SnapshotStore};
-use dmq_raft::{EntryId, LogIndex, Persist, Term};
+use dmq_raft::{EntryId, LogIndex, Term};
+use support::small::{SMALL, stopped};
 use support::*;
-
-const SMALL: u64 = 16 << 10;
-
-/// A log of several segments with all kinds of records, stopped in good order: it ends in an empty frame.
-fn stopped() -> (SimDisk, Model) {
-    let disk = formatted(SMALL);
-    let (mut log, _) = open_sim(&disk);
-    let mut model = Model::default();
-    let membership = Persist {
-        entries: vec![configuration(1, 1, &[1, 2])],
-        ..commands(1, 0, 1, 0)
-    };
-    let replaced = Persist {
-        truncate_from: Some(LogIndex(4)),
-        ..commands(4, 5, 2, 100)
-    };
-    let batches = [
-        vec![membership],
-        vec![commands(2, 5, 1, 400), replaced],
-        vec![commands(6, 7, 2, 300)],
-    ];
-    for batch in batches {
-        log.append(&batch).unwrap();
-        for persist in &batch {
-            model.append(persist);
-        }
-    }
-    log.close().unwrap();
-    drop(log);
-    disk.kill();
-    (disk, model)
-}
 
 fn segments(disk: &SimDisk) -> Vec<PathBuf> {
     files(disk, "seg")

@@ -4,11 +4,8 @@
 
 mod shell;
 
-use dmq_metadata::{
-    BrokerId, Command, Envelope, Host, LogTime, Principal, RegisterBroker, RequestId, WallTime,
-};
 use dmq_replica::{Ack, Answer, DriverInput, Proposal, RequestError, Settings, Ticket};
-use shell::Shell;
+use shell::{Shell, envelope};
 
 const ENTRY_BYTES: usize = 200;
 
@@ -23,23 +20,8 @@ fn few_bytes(settings: &mut Settings) {
 
 /// A broker whose host has so many characters.
 fn register(ticket: Ticket, broker: u32, host: usize) -> DriverInput {
-    let envelope = Envelope {
-        request_id: RequestId::default(),
-        principal: Principal::anonymous(),
-        idempotency: None,
-        log_time: LogTime::default(),
-        wall_clock: WallTime(0),
-        seed: 1,
-        command: Command::RegisterBroker(RegisterBroker {
-            broker_id: BrokerId(broker),
-            cluster_id: None,
-            incarnation: None,
-            host: Host::parse(&vec!["a".repeat(host.min(60)); host.div_ceil(60)].join("."))
-                .unwrap(),
-            port: 9_000,
-            rack: None,
-        }),
-    };
+    let host = vec!["a".repeat(host.min(60)); host.div_ceil(60)].join(".");
+    let envelope = envelope(shell::register(broker, &host));
     DriverInput::Propose(Proposal {
         ticket,
         envelope,

@@ -3,15 +3,13 @@
 
 mod shell;
 
-use dmq_metadata::{
-    BrokerEpoch, BrokerId, Command, Envelope, FeatureLevel, LogTime, Principal, RequestId, WallTime,
-};
+use dmq_metadata::{BrokerEpoch, BrokerId, Command, FeatureLevel};
 use dmq_raft::{NodeId, Role, Term};
 use dmq_replica::{
     Ack, AlarmKind, Answer, DriverInput, DriverOutput, Heartbeat, LogOutput, Proposal,
     RequestError, Ticket,
 };
-use shell::Shell;
+use shell::{Shell, envelope};
 
 fn failure(shell: &Shell, ticket: Ticket) -> &RequestError {
     match shell.answers.get(&ticket) {
@@ -200,15 +198,9 @@ fn a_transfer_without_a_winner_is_undecided() {
 fn unknown(ticket: Ticket) -> DriverInput {
     DriverInput::Propose(Proposal {
         ticket,
-        envelope: Envelope {
-            request_id: RequestId::default(),
-            principal: Principal::anonymous(),
-            idempotency: None,
-            log_time: LogTime::default(),
-            wall_clock: WallTime(0),
-            seed: 1,
-            command: Command::SetFeatureLevel(FeatureLevel(FeatureLevel::MAX.0 + 1)),
-        },
+        envelope: envelope(Command::SetFeatureLevel(FeatureLevel(
+            FeatureLevel::MAX.0 + 1,
+        ))),
         ack: Ack::Applied,
     })
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 pub(crate) mod history;
+pub(crate) mod small;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::extract::{Admin, Json, Params, Path};
 use super::quorum::{to_voter, to_voters};
 use super::{convert, respond};
-use crate::handle::{Handle, MembershipChange, MembershipRequest, Voter};
+use crate::handle::{self, Handle, MembershipChange, MembershipRequest, Voter};
 
 /// The field and parameter that every change carries.
 const EXPECTED: &str = "expectedMembershipIndex";
@@ -50,10 +50,7 @@ pub(super) async fn change_voters(
         .as_deref()
         .ok_or_else(|| ApiError::missing("voters"))?;
     let change = MembershipChange::Voters(to_voters(voters)?);
-    let expected = expected(body.expected_membership_index)?;
-    let done = handle
-        .change_membership(MembershipRequest { change, expected })
-        .await?;
+    let done = apply(&handle, change, body.expected_membership_index).await?;
     respond::json(&convert::membership(&done))
 }
 
@@ -78,10 +75,7 @@ pub(super) async fn add_observer(
     Json(body): Json<ObserverRequest>,
 ) -> Result<Response, ApiError> {
     let change = MembershipChange::AddObserver(to_observer(&body)?);
-    let expected = expected(body.expected_membership_index)?;
-    let done = handle
-        .change_membership(MembershipRequest { change, expected })
-        .await?;
+    let done = apply(&handle, change, body.expected_membership_index).await?;
     respond::json(&convert::membership(&done))
 }
 
@@ -107,17 +101,21 @@ pub(super) async fn remove_observer(
     Params(query): Params<RemoveObserverQuery>,
 ) -> Result<Response, ApiError> {
     let change = MembershipChange::RemoveObserver(NodeId(path.id));
-    let expected = expected(query.expected_membership_index)?;
-    let done = handle
-        .change_membership(MembershipRequest { change, expected })
-        .await?;
+    let done = apply(&handle, change, query.expected_membership_index).await?;
     Ok(respond::indexed(respond::no_content(), done.index))
 }
 
-fn expected(given: Option<u64>) -> Result<MetadataIndex, ApiError> {
-    given
+/// Every change carries the membership index that its caller expects.
+async fn apply(
+    handle: &Handle,
+    change: MembershipChange,
+    expected: Option<u64>,
+) -> Result<handle::Membership, ApiError> {
+    let expected = expected
         .map(MetadataIndex)
-        .ok_or_else(|| ApiError::missing(EXPECTED))
+        .ok_or_else(|| ApiError::missing(EXPECTED))?;
+    let request = MembershipRequest { change, expected };
+    Ok(handle.change_membership(request).await?)
 }
 
 fn to_observer(body: &ObserverRequest) -> Result<Voter, ApiError> {

@@ -183,7 +183,7 @@ impl Shell {
 
     /// Registers a broker: a write that is easy to make.
     pub fn write(&mut self, node: usize, broker: u32, ack: Ack) -> Ticket {
-        let envelope = envelope(broker);
+        let envelope = envelope(register(broker, "localhost"));
         self.ask(node, |ticket| {
             DriverInput::Propose(Proposal {
                 ticket,
@@ -466,7 +466,8 @@ impl Node {
     }
 }
 
-fn envelope(broker: u32) -> Envelope {
+/// A command as a client sends it.
+pub(crate) fn envelope(command: Command) -> Envelope {
     Envelope {
         request_id: RequestId::default(),
         principal: Principal::anonymous(),
@@ -474,13 +475,18 @@ fn envelope(broker: u32) -> Envelope {
         log_time: LogTime::default(),
         wall_clock: WallTime(0),
         seed: 1,
-        command: Command::RegisterBroker(RegisterBroker {
-            broker_id: BrokerId(broker),
-            cluster_id: None,
-            incarnation: None,
-            host: Host::parse("localhost").unwrap(),
-            port: 9_000,
-            rack: None,
-        }),
+        command,
     }
+}
+
+/// A broker on this host.
+pub(crate) fn register(broker: u32, host: &str) -> Command {
+    Command::RegisterBroker(RegisterBroker {
+        broker_id: BrokerId(broker),
+        cluster_id: None,
+        incarnation: None,
+        host: Host::parse(host).unwrap(),
+        port: 9_000,
+        rack: None,
+    })
 }
