@@ -1,5 +1,7 @@
 //! Little-endian fields, as all formats of this crate use them.
 
+use dmq_raft::LogIndex;
+
 /// Reads fields from the front of a slice. `None` means that the slice is too short.
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
@@ -34,6 +36,12 @@ impl<'a> Fields<'a> {
     /// Eight bytes.
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// Eight bytes of something that is counted on from: an index, a term, a number in a sequence. None is ever beyond
+    /// [`LogIndex::MAX`], so whoever adds to one need not ask whether the sum still fits.
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        self.u64().filter(|number| *number <= LogIndex::MAX.0)
     }
 
     /// Sixteen bytes.

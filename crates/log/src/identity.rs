@@ -142,7 +142,7 @@ impl IdentityFile {
         let segment_bytes = fields.u64()?;
         let header_seed = fields.u64()?;
         let incarnation = Incarnation {
-            number: fields.u64()?,
+            number: fields.number()?,
             nonce: fields.u64()?,
         };
         let node = NodeId(fields.u32()?);

@@ -114,7 +114,7 @@ pub(crate) fn decode(body: &[u8]) -> Option<(Record, usize)> {
     let mut fields = Fields(body);
     let len = usize::try_from(fields.u32()?).ok()?;
     let (kind_of_record, kind, zero) = (fields.u8()?, fields.u8()?, fields.u16()?);
-    let (term, index) = (Term(fields.u64()?), LogIndex(fields.u64()?));
+    let (term, index) = (Term(fields.number()?), LogIndex(fields.number()?));
     let payload = fields.bytes(len)?;
     if zero != 0 {
         return None;
@@ -241,6 +241,19 @@ mod tests {
         for (example, at) in unused {
             let mut bytes = encoded(&examples()[example]);
             bytes[at] = 1;
+            assert_eq!(decode(&bytes), None, "{:?}", examples()[example]);
+        }
+    }
+
+    /// Recovery counts on from what it reads (`testkit/corpus/segment_head/crash-b1f79c29ba91467c`).
+    #[test]
+    fn indexes_and_terms_that_nothing_can_be_added_to_are_none() {
+        let counted = [(0, 8), (0, 16), (2, 8), (4, 16), (5, 8), (5, 16), (6, 16)];
+        for (example, at) in counted {
+            let mut bytes = encoded(&examples()[example]);
+            bytes[at..at + 8].copy_from_slice(&LogIndex::MAX.0.to_le_bytes());
+            assert!(decode(&bytes).is_some(), "{:?}", examples()[example]);
+            bytes[at + 7] = 0x80;
             assert_eq!(decode(&bytes), None, "{:?}", examples()[example]);
         }
     }

@@ -57,7 +57,8 @@ impl SegmentName {
 
 fn digits(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
+    let number: u64 = plain.then(|| text.parse().ok())??;
+    (number <= LogIndex::MAX.0).then_some(number)
 }
 
 /// The block at the front of a segment.
@@ -126,15 +127,15 @@ impl SegmentHeader {
 
     fn decode_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = SegmentName {
-            sequence: fields.u64()?,
-            first_index: LogIndex(fields.u64()?),
+            sequence: fields.number()?,
+            first_index: LogIndex(fields.number()?),
         };
         let previous = ChainEnd {
-            number: fields.u64()?,
+            number: fields.number()?,
             crc: HeaderCrc(fields.u32()?),
         };
         let incarnation = Incarnation {
-            number: fields.u64()?,
+            number: fields.number()?,
             nonce: fields.u64()?,
         };
         let node = NodeId(fields.u32()?);

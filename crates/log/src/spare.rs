@@ -84,7 +84,7 @@ impl<D: Disk> SpareMaker<D> {
         for entry in disk.list(dir)? {
             let path = dir.join(&entry.name);
             if let Some(number) = number_of(&entry.name) {
-                pool.next_number = pool.next_number.max(number + 1);
+                pool.next_number = pool.next_number.max(number.saturating_add(1));
             }
             if is_usable(disk, &path, segment_bytes)? && pool.ready.len() < spares_max {
                 pool.ready.push(path);

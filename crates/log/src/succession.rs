@@ -258,13 +258,13 @@ fn decode(bytes: &[u8]) -> Option<Origin> {
     }
     let mut fields = Fields(checked.strip_prefix(MAGIC)?);
     let incarnation = Incarnation {
-        number: fields.u64()?,
+        number: fields.number()?,
         nonce: fields.u64()?,
     };
     let directory = DirectoryId(fields.u128()?);
     let mut position = || {
-        let index = LogIndex(fields.u64()?);
-        Some(EntryId::new(Term(fields.u64()?), index))
+        let index = LogIndex(fields.number()?);
+        Some(EntryId::new(Term(fields.number()?), index))
     };
     let origin = Origin {
         incarnation,

@@ -47,9 +47,23 @@ impl EntryId {
     pub const fn new(term: Term, index: LogIndex) -> Self {
         Self { term, index }
     }
+
+    /// A position that somebody else wrote; `None` beyond [`Term::MAX`] or [`LogIndex::MAX`].
+    pub fn checked(term: u64, index: u64) -> Option<Self> {
+        Some(Self::new(Term::checked(term)?, LogIndex::checked(index)?))
+    }
 }
 
 impl LogIndex {
+    /// The largest index that is taken from a disk or a peer: 2^63 - 1, which a signed number of eight bytes still
+    /// holds (a SQL `BIGINT`, a Java `long`). What is counted on from there cannot overflow in this world's time.
+    pub const MAX: Self = Self(i64::MAX.cast_unsigned());
+
+    /// An index that somebody else wrote; `None` beyond [`Self::MAX`].
+    pub fn checked(index: u64) -> Option<Self> {
+        (index <= Self::MAX.0).then_some(Self(index))
+    }
+
     /// The index after this one.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -64,6 +78,14 @@ impl LogIndex {
 }
 
 impl Term {
+    /// The largest term that is taken from a disk or a peer: 2^63 - 1, as for [`LogIndex::MAX`].
+    pub const MAX: Self = Self(i64::MAX.cast_unsigned());
+
+    /// A term that somebody else wrote; `None` beyond [`Self::MAX`].
+    pub fn checked(term: u64) -> Option<Self> {
+        (term <= Self::MAX.0).then_some(Self(term))
+    }
+
     /// The term after this one.
     #[must_use]
     pub const fn next(self) -> Self {

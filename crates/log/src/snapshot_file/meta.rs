@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dmq_raft::{Configuration, EntryId, LogIndex, Term};
+use dmq_raft::{Configuration, EntryId, LogIndex};
 use prost::Message;
 
 use crate::identity::Incarnation;
@@ -86,8 +86,11 @@ impl SnapshotMeta {
         let record = MetaRecord::decode(bytes).ok()?;
         let configuration = Configuration::decode(&record.configuration).ok()?;
         Some(Self {
-            last: EntryId::new(Term(record.term), LogIndex(record.index)),
-            configuration: (LogIndex(record.configuration_index), configuration),
+            last: EntryId::checked(record.term, record.index)?,
+            configuration: (
+                LogIndex::checked(record.configuration_index)?,
+                configuration,
+            ),
             cluster_id: record.cluster_id,
             incarnation: Incarnation {
                 number: record.incarnation_number,
@@ -114,7 +117,7 @@ impl SnapshotOffer {
     /// Reads what [`Self::encode`] wrote; `None` if it did not.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let record = OfferRecord::decode(bytes).ok()?;
-        let last = EntryId::new(Term(record.term), LogIndex(record.index));
+        let last = EntryId::checked(record.term, record.index)?;
         let sha256 = record.sha256.try_into().ok()?;
         Some(Self {
             last,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dmq_raft::{EntryId, LogIndex, Term};
+use dmq_raft::EntryId;
 
 use super::container;
 use super::error::SnapshotError;
@@ -247,10 +247,7 @@ impl<D: Disk> SnapshotStore<D> {
 
 fn parse(name: &str) -> Option<EntryId> {
     let (index, term) = name.strip_suffix(SNAPSHOT_SUFFIX)?.split_once('-')?;
-    Some(EntryId::new(
-        Term(term.parse().ok()?),
-        LogIndex(index.parse().ok()?),
-    ))
+    EntryId::checked(term.parse().ok()?, index.parse().ok()?)
 }
 
 /// Held while one snapshot is written, or received.

@@ -170,7 +170,7 @@ pub fn message_from_proto(
     Ok(Message {
         from,
         to,
-        term: Term(message.term),
+        term: term(message.term)?,
         body: body_from_proto(body)?,
     })
 }
@@ -181,7 +181,7 @@ fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
             last: need(vote.last, "last")?,
         },
         Body::PreVoteReply(reply) => MessageBody::PreVoteReply {
-            asked: Term(reply.asked),
+            asked: term(reply.asked)?,
             granted: reply.granted,
         },
         Body::Vote(vote) => MessageBody::Vote {
@@ -198,7 +198,7 @@ fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
         },
         Body::Heartbeat(beat) => MessageBody::Heartbeat {
             round: beat.round,
-            commit: LogIndex(beat.commit),
+            commit: index(beat.commit, "commit")?,
         },
         Body::HeartbeatReply(reply) => MessageBody::HeartbeatReply {
             round: reply.round,
@@ -207,13 +207,13 @@ fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
         Body::InstallSnapshot(install) => install_from_proto(&install)?,
         Body::InstallSnapshotReply(reply) => MessageBody::InstallSnapshotReply {
             seq: reply.seq,
-            matched: LogIndex(reply.matched),
+            matched: index(reply.matched, "matched")?,
         },
         Body::TimeoutNow(_) => MessageBody::TimeoutNow,
         Body::ReadIndex(read) => MessageBody::ReadIndex { seq: read.seq },
         Body::ReadIndexReply(reply) => MessageBody::ReadIndexReply {
             seq: reply.seq,
-            index: reply.index.map(LogIndex),
+            index: reply.index.map(|read| index(read, "index")).transpose()?,
         },
         Body::Stopping(_) => MessageBody::Stopping,
     })
@@ -221,7 +221,21 @@ fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
 
 fn need(id: Option<proto::EntryId>, field: &'static str) -> Result<EntryId, ConvertError> {
     let id = id.ok_or(ConvertError::Missing(field))?;
-    Ok(EntryId::new(Term(id.term), LogIndex(id.index)))
+    Ok(EntryId::new(term(id.term)?, index(id.index, field)?))
+}
+
+/// Whatever a peer counts, this node may add to it: a term or an index near the end of its type must not end a node.
+fn term(value: u64) -> Result<Term, ConvertError> {
+    Term::checked(value).ok_or(too_large("term"))
+}
+
+pub(super) fn index(value: u64, field: &'static str) -> Result<LogIndex, ConvertError> {
+    LogIndex::checked(value).ok_or(too_large(field))
+}
+
+fn too_large(field: &'static str) -> ConvertError {
+    let rule = "at most 9223372036854775807";
+    ConvertError::Invalid { field, rule }
 }
 
 fn append_from_proto(append: proto::Append) -> Result<MessageBody, ConvertError> {
@@ -247,7 +261,7 @@ fn append_from_proto(append: proto::Append) -> Result<MessageBody, ConvertError>
         prev,
         last,
         entries,
-        commit: LogIndex(append.commit),
+        commit: index(append.commit, "commit")?,
     })
 }
 
@@ -264,8 +278,8 @@ fn entry_from_proto(entry: proto::Entry) -> Result<Entry, ConvertError> {
         }
     };
     Ok(Entry {
-        index: LogIndex(entry.index),
-        term: Term(entry.term),
+        index: index(entry.index, "entries")?,
+        term: term(entry.term)?,
         kind,
         payload: entry.payload,
     })
@@ -275,9 +289,11 @@ fn result_from_proto(
     result: Option<proto::append_reply::Result>,
 ) -> Result<AppendResult, ConvertError> {
     match result.ok_or(ConvertError::Missing("result"))? {
-        proto::append_reply::Result::Matched(index) => Ok(AppendResult::Matched(LogIndex(index))),
+        proto::append_reply::Result::Matched(matched) => {
+            Ok(AppendResult::Matched(index(matched, "matched")?))
+        }
         proto::append_reply::Result::Conflict(conflict) => Ok(AppendResult::Conflict {
-            refused: LogIndex(conflict.refused),
+            refused: index(conflict.refused, "refused")?,
             hint: need(conflict.hint, "hint")?,
         }),
     }
@@ -292,6 +308,9 @@ fn install_from_proto(install: &proto::InstallSnapshot) -> Result<MessageBody, C
     Ok(MessageBody::InstallSnapshot {
         seq: install.seq,
         last: need(install.last, "last")?,
-        configuration: (LogIndex(install.configuration_index), configuration),
+        configuration: (
+            index(install.configuration_index, "configuration_index")?,
+            configuration,
+        ),
     })
 }

@@ -59,9 +59,17 @@ fn configuration() -> impl Strategy<Value = Configuration> {
     })
 }
 
+fn index() -> impl Strategy<Value = LogIndex> {
+    (0..=LogIndex::MAX.0).prop_map(LogIndex)
+}
+
+fn term() -> impl Strategy<Value = Term> {
+    (0..=Term::MAX.0).prop_map(Term)
+}
+
 fn append() -> impl Strategy<Value = MessageBody> {
     let contents = vec((kind(), vec(any::<u8>(), 0..64), 0..3u64), 0..6);
-    (any::<u64>(), entry_id(), contents, any::<u64>()).prop_map(|(seq, prev, contents, commit)| {
+    (any::<u64>(), entry_id(), contents, index()).prop_map(|(seq, prev, contents, commit)| {
         let mut last = prev;
         let mut entries = Vec::new();
         for (kind, payload, step) in contents {
@@ -79,29 +87,24 @@ fn append() -> impl Strategy<Value = MessageBody> {
             prev,
             last,
             entries,
-            commit: LogIndex(commit),
+            commit,
         }
     })
 }
 
 fn append_reply() -> impl Strategy<Value = MessageBody> {
-    let matched = any::<u64>().prop_map(|index| AppendResult::Matched(LogIndex(index)));
-    let conflict = (any::<u64>(), entry_id()).prop_map(|(refused, hint)| AppendResult::Conflict {
-        refused: LogIndex(refused),
-        hint,
-    });
+    let matched = index().prop_map(AppendResult::Matched);
+    let conflict =
+        (index(), entry_id()).prop_map(|(refused, hint)| AppendResult::Conflict { refused, hint });
     (any::<u64>(), prop_oneof![matched, conflict])
         .prop_map(|(seq, result)| MessageBody::AppendReply { seq, result })
 }
 
 fn body() -> impl Strategy<Value = MessageBody> {
-    let index = || any::<u64>().prop_map(LogIndex);
     prop_oneof![
         entry_id().prop_map(|last| MessageBody::PreVote { last }),
-        (any::<u64>(), any::<bool>()).prop_map(|(asked, granted)| MessageBody::PreVoteReply {
-            asked: Term(asked),
-            granted
-        }),
+        (term(), any::<bool>())
+            .prop_map(|(asked, granted)| MessageBody::PreVoteReply { asked, granted }),
         (entry_id(), any::<bool>())
             .prop_map(|(last, transfer)| MessageBody::Vote { last, transfer }),
         any::<bool>().prop_map(|granted| MessageBody::VoteReply { granted }),
@@ -133,10 +136,10 @@ proptest! {
     fn every_message_survives_the_wire(
         from in member(),
         to in member(),
-        term in any::<u64>(),
+        term in term(),
         body in body(),
     ) {
-        let message = Message { from, to, term: Term(term), body };
+        let message = Message { from, to, term, body };
         let bytes = message_to_proto(message.clone()).encode_to_vec();
         let decoded = proto::Message::decode(&bytes[..]).unwrap();
         prop_assert_eq!(message_from_proto(from, to, decoded).unwrap(), message);
@@ -215,5 +218,70 @@ fn appends_with_gaps_falling_terms_or_unknown_kinds_are_refused() {
     }
     for kind in [0, 99] {
         assert!(refusal(Some(append_of(vec![entry(1, 5, kind)]))).contains("kind"));
+    }
+}
+
+/// A number at the end of its type would end the node at the next addition, and one peer could end them all.
+#[test]
+fn terms_and_indexes_that_nothing_can_be_added_to_are_refused() {
+    let far = LogIndex::MAX.0 + 1;
+    let at = |term, index| Some(proto::EntryId { term, index });
+    let append = |prev, entries, commit| {
+        Body::Append(proto::Append {
+            seq: 1,
+            prev,
+            entries,
+            commit,
+        })
+    };
+    let noop = proto::EntryKind::Noop.into();
+    let conflict = |refused, hint| {
+        let conflict = proto::AppendConflict { refused, hint };
+        Body::AppendReply(proto::AppendReply {
+            seq: 1,
+            result: Some(proto::append_reply::Result::Conflict(conflict)),
+        })
+    };
+    let vote = |last| {
+        Body::Vote(proto::Vote {
+            last,
+            transfer: false,
+        })
+    };
+    for (field, body) in [
+        ("last", vote(at(1, far))),
+        ("term", vote(at(u64::MAX, 1))),
+        ("prev", append(at(1, u64::MAX), vec![entry(1, 0, noop)], 0)),
+        ("entries", append(at(1, 4), vec![entry(1, far, noop)], 0)),
+        ("commit", append(at(1, 4), Vec::new(), far)),
+        ("refused", conflict(far, at(1, 1))),
+        ("hint", conflict(1, at(1, far))),
+        (
+            "commit",
+            Body::Heartbeat(proto::Heartbeat {
+                round: 1,
+                commit: far,
+            }),
+        ),
+        (
+            "matched",
+            Body::InstallSnapshotReply(proto::InstallSnapshotReply {
+                seq: 1,
+                matched: far,
+            }),
+        ),
+        (
+            "index",
+            Body::ReadIndexReply(proto::ReadIndexReply {
+                seq: 1,
+                index: Some(far),
+            }),
+        ),
+    ] {
+        let text = refusal(Some(body));
+        assert_eq!(
+            text,
+            format!("field `{field}`: at most 9223372036854775807")
+        );
     }
 }

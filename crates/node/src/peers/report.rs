@@ -2,10 +2,10 @@
 
 use dmq_api::peer as proto;
 use dmq_metadata::{FeatureLevel, StateHash};
-use dmq_raft::{LogIndex, MemberId};
+use dmq_raft::MemberId;
 use dmq_replica::{HashNote, MemberReport, ReportRow};
 
-use super::convert::{ConvertError, member_from_proto, member_to_proto};
+use super::convert::{ConvertError, index, member_from_proto, member_to_proto};
 
 /// The rows of a report; its sender is the stream's.
 pub fn report_to_proto(report: MemberReport) -> Vec<proto::ReportRow> {
@@ -66,7 +66,7 @@ fn note_from_proto(note: &proto::StateHashNote) -> Result<HashNote, ConvertError
                 rule: "16 bytes",
             })?;
     Ok(HashNote {
-        index: LogIndex(note.index),
+        index: index(note.index, "index")?,
         hash: StateHash(u128::from_be_bytes(bytes)),
         level: FeatureLevel(note.feature_level),
     })
