@@ -133,7 +133,8 @@ impl Quorum {
     }
 
     /// Sends a change of members to the controller, on the configuration that is in force there, until it is
-    /// decided.
+    /// decided. A controller that is new does not yet know which configuration is committed, and says so when the
+    /// change comes: then its view is looked at again.
     pub async fn change_members(
         &mut self,
         method: Method,
@@ -155,9 +156,26 @@ impl Quorum {
                 rest.send(method.clone(), &path, Some(body.to_string()), &[])
                     .await?
             };
-            Ok((answer.json["retriable"] != json!(true)).then_some(answer))
+            let again =
+                answer.json["retriable"] == json!(true) || answer.code() == "STALE_MEMBERSHIP";
+            Ok((!again).then_some(answer))
         })
         .await
+    }
+
+    /// Removes an observer. One that is gone when a try is repeated was removed by the try before.
+    pub async fn forget(&mut self, id: u32) -> anyhow::Result<()> {
+        let path = format!("/observers/{id}");
+        let answer = self
+            .change_members(Method::DELETE, &path, &Value::Null)
+            .await?;
+        let gone = answer.code() == "UNKNOWN_MEMBER";
+        ensure!(gone || answer.status == 204, "{}", answer.text);
+        let controller = self.leading().await?;
+        let seen = self.seen_by(controller).await.unwrap_or_default();
+        let rows = seen["observers"].as_array().cloned().unwrap_or_default();
+        ensure!(rows.iter().all(|row| row["id"] != json!(id)), "{seen}");
+        Ok(())
     }
 
     /// Makes a node an observer and waits until it may become a voter.
