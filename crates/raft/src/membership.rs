@@ -107,8 +107,8 @@ impl Raft {
         index
     }
 
-    /// Peers come with the configuration in force. Those that leave are still sent the entry that says so,
-    /// without being counted, lest they go on campaigning.
+    /// Peers come with the configuration in force. Those that leave are still sent the entry that says so, and that
+    /// it is committed, without being counted, lest they go on campaigning.
     fn follow_members(&mut self) {
         let (me, next) = (self.config.id, self.log.last().index);
         let configuration = &self.configurations.active().1;
@@ -117,7 +117,7 @@ impl Raft {
         };
         for member in configuration.members().filter(|member| **member != me) {
             let progress = lead.peers.entry(*member);
-            progress.or_insert_with(|| Progress::new(next)).leaving = None;
+            progress.or_insert_with(|| Progress::new(next)).stays();
         }
         lead.peers.retain(|member, progress| {
             if !configuration.is_member(member) {
@@ -132,9 +132,8 @@ impl Raft {
         let patience = self.config.check_quorum_ticks;
         if let Standing::Leader(lead) = &mut self.standing {
             lead.peers.retain(|_, progress| {
-                let gone =
-                    |at: LogIndex| progress.matched >= at || progress.silent_ticks > patience;
-                !progress.leaving.is_some_and(gone)
+                let silent = progress.silent_ticks > patience;
+                progress.leaving.is_none() || !(progress.knows_that_it_left() || silent)
             });
         }
     }

@@ -30,8 +30,10 @@ pub(crate) struct Progress {
     pub(crate) commit_sent: LogIndex,
     /// Whether an append was acknowledged since the last heartbeat.
     pub(crate) answered: bool,
-    /// It is a member no more since the configuration of this index, and is followed until it holds that.
+    /// It is a member no more since the configuration of this index, and is followed until it knows that for good.
     pub(crate) leaving: Option<LogIndex>,
+    /// Who answers this heartbeat round was told that the configuration it leaves by is committed.
+    told_by_round: Option<u64>,
     inflight: VecDeque<Sent>,
     inflight_bytes: u64,
     /// Number of the newest append or snapshot.
@@ -77,11 +79,36 @@ impl Progress {
             commit_sent: LogIndex(0),
             answered: false,
             leaving: None,
+            told_by_round: None,
             inflight: VecDeque::new(),
             inflight_bytes: 0,
             last_seq: 0,
             valid_from_seq: 1,
         }
+    }
+
+    /// It is a member, perhaps again.
+    pub(crate) fn stays(&mut self) {
+        self.leaving = None;
+        self.told_by_round = None;
+    }
+
+    /// A heartbeat of this round says that `commit` is committed. The answer may be one to an earlier heartbeat of the
+    /// round; the answers to later rounds are not.
+    pub(crate) fn told(&mut self, round: u64, commit: LogIndex) {
+        self.commit_sent = self.commit_sent.max(commit);
+        if self.leaving.is_some_and(|at| commit >= at) {
+            self.told_by_round.get_or_insert(round + 1);
+        }
+    }
+
+    /// Whether it is known to know that it left: it holds the entry that says so, and that this is committed. With
+    /// the entry alone it would have to campaign, for it might be the only one that can win (dissertation 4.2.2).
+    pub(crate) fn knows_that_it_left(&self) -> bool {
+        if mutant::is("removed-not-told") {
+            return self.leaving.is_some_and(|at| self.matched >= at);
+        }
+        self.told_by_round.is_some_and(|round| self.round >= round)
     }
 
     pub(crate) fn next_seq(&mut self) -> u64 {

@@ -270,7 +270,7 @@ impl Source<'_> {
         if mutant::is("heartbeat-commits-unmatched") {
             commit = self.commit;
         }
-        progress.commit_sent = progress.commit_sent.max(commit);
+        progress.told(round, commit);
         let message = self.message(peer, MessageBody::Heartbeat { round, commit });
         fx.send.push(Outgoing {
             message,

@@ -17,7 +17,8 @@ impl Raft {
         configuration: Placed,
         fx: &mut Effects,
     ) {
-        if configuration.1.validate().is_err() || configuration.0 > last.index {
+        let from_the_future = last.term > self.hard.term;
+        if configuration.1.validate().is_err() || configuration.0 > last.index || from_the_future {
             self.ignored_messages += 1;
             return;
         }

@@ -48,6 +48,8 @@ pub const MUTANTS: &[Mutant] = mutants! {
         => "walker";
     "removed-voter-falls-silent": "a voter whose removal may not be committed does not campaign"
         => "walker";
+    "removed-not-told": "a removed voter is forgotten before it knows that its removal is committed"
+        => "raft/scenarios";
     "pre-vote-term-not-adopted": "a refused pre-vote's higher term is not taken over"
         => "raft/scenarios";
     "stickiness-off": "who hears from a leader votes for a disturber all the same"
