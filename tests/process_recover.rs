@@ -79,7 +79,7 @@ async fn a_survivor_leads_alone_with_everything_and_old_members_stay_out() -> an
     assert!(said.contains(directory), "{said}");
     assert!(said.contains("before-recovery-1"), "{said}");
 
-    // Epochs are indexes: those of the new history are above all that the old one gave out.
+    // Epochs of brokers are indexes: those of the new history are above all that the old one gave out.
     let rest = quorum.rest(1)?;
     let broker = json!({ "id": 104, "host": "127.0.0.1", "port": 9092 });
     let answer = rest.post("/brokers", &broker).await?.success()?;

@@ -8,13 +8,16 @@ mod features;
 mod isr;
 mod topics;
 
+use std::sync::Arc;
+
 use self::context::{Context, Decision};
 use crate::changes::{Change, Changes};
 use crate::command::{Command, Envelope};
-use crate::ids::{FeatureLevel, MetadataIndex};
+use crate::ids::{FeatureLevel, LeaderEpoch, MetadataIndex, PartitionEpoch};
 use crate::image::Image;
 use crate::mutant;
 use crate::outcome::{Outcome, Rejection, RejectionCode};
+use crate::partition::Partition;
 use crate::validate;
 
 /// What an entry did.
@@ -109,8 +112,14 @@ pub fn advance(image: &mut Image, index: MetadataIndex) -> Result<(), ApplyError
     Ok(())
 }
 
+/// How far the epochs of every partition rise when a new log history begins: above all that the part of the earlier
+/// history that is lost can have given out. A partition would have to change its leader or ISR a million times between
+/// the survivor's last entry and the end of the others.
+const PARTITION_EPOCH_GAP: u32 = 1 << 20;
+
 /// Moves an image on without entries, to the position at which a new log history begins (forced recovery,
-/// DESIGN 6.1). Epochs that are taken from the index stay above all that the earlier history gave out.
+/// DESIGN 6.1). All epochs stay above what the earlier history gave out: those that are taken from the index by the
+/// caller's choice of `index`, those that partitions count by themselves by a gap of 2^20.
 ///
 /// # Errors
 /// [`ApplyError::OutOfOrder`]: the position does not lie behind the image.
@@ -122,7 +131,21 @@ pub fn begin_anew_at(image: &mut Image, index: MetadataIndex) -> Result<(), Appl
         });
     }
     image.set_index(index);
+    let rows: Vec<Partition> = image.partitions().map(|row| begun_anew(row)).collect();
+    for row in rows {
+        image.absorb(&Change::PutPartition(Arc::new(row)));
+    }
     Ok(())
+}
+
+/// Leader and ISR are as before; whoever holds an epoch of the earlier history is fenced, and asks.
+fn begun_anew(row: &Partition) -> Partition {
+    let (leader, state) = (row.leader_epoch.0, row.partition_epoch.0);
+    Partition {
+        leader_epoch: LeaderEpoch(leader.saturating_add(PARTITION_EPOCH_GAP)),
+        partition_epoch: PartitionEpoch(state.saturating_add(PARTITION_EPOCH_GAP)),
+        ..row.clone()
+    }
 }
 
 /// The answer that the command would get as the next entry, without making it one (`validateOnly`).

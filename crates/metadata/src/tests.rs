@@ -6,6 +6,7 @@ mod elections;
 mod features;
 pub(crate) mod fixtures;
 mod golden;
+mod history;
 mod isr;
 mod liveness;
 mod names;
