@@ -26,6 +26,7 @@ use std::time::Duration;
 pub use book::{PeerBook, PeerInfo};
 pub use convert::{
     ConvertError, member_from_proto, member_to_proto, message_from_proto, message_to_proto,
+    spoken_from_proto,
 };
 pub use handshake::{Addressee, Refusal, check_address, check_hello};
 pub use inbound::{Inbound, RaftService};

@@ -175,6 +175,22 @@ pub fn message_from_proto(
     })
 }
 
+/// A message of the streams of messages. An offer of a snapshot is none of these: it comes with its file, and a member
+/// that took it without would begin its log behind a snapshot that it does not have.
+pub fn spoken_from_proto(
+    from: MemberId,
+    to: MemberId,
+    message: proto::Message,
+) -> Result<Message, ConvertError> {
+    if matches!(message.body, Some(Body::InstallSnapshot(_))) {
+        return Err(ConvertError::Invalid {
+            field: "body",
+            rule: "a snapshot is offered with its file, not in a stream of messages",
+        });
+    }
+    message_from_proto(from, to, message)
+}
+
 fn body_from_proto(body: Body) -> Result<MessageBody, ConvertError> {
     Ok(match body {
         Body::PreVote(vote) => MessageBody::PreVote {

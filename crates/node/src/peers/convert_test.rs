@@ -285,3 +285,28 @@ fn terms_and_indexes_that_nothing_can_be_added_to_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_snapshot_without_its_file_is_refused_in_a_stream_of_messages() {
+    let member = MemberId {
+        node: NodeId(1),
+        directory: DirectoryId(1),
+    };
+    let body = MessageBody::InstallSnapshot {
+        seq: 1,
+        last: EntryId::new(Term(1), LogIndex(4)),
+        configuration: (LogIndex(1), Configuration::of_voters([member])),
+    };
+    let message = |body| Message {
+        from: member,
+        to: member,
+        term: Term(1),
+        body,
+    };
+    let offer = message_to_proto(message(body));
+    assert!(message_from_proto(member, member, offer.clone()).is_ok());
+    let refused = spoken_from_proto(member, member, offer).unwrap_err();
+    assert!(refused.to_string().contains("with its file"), "{refused}");
+    let spoken = message_to_proto(message(MessageBody::TimeoutNow));
+    assert!(spoken_from_proto(member, member, spoken).is_ok());
+}

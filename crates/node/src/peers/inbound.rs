@@ -10,7 +10,7 @@ use dmq_replica::{Answer, DriverInput};
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::convert::message_from_proto;
+use super::convert::{message_from_proto, spoken_from_proto};
 use super::handshake::{Addressee, Refusal, check_address, check_hello};
 use super::report::report_from_proto;
 use super::snapshot_receive::{self, Receiving};
@@ -181,7 +181,7 @@ impl Inbound {
     fn deliver(&self, from: MemberId, frame: proto::PeerFrame) -> Result<(), Status> {
         let to = self.own.identity.member;
         for message in frame.messages {
-            let message = message_from_proto(from, to, message).map_err(malformed)?;
+            let message = spoken_from_proto(from, to, message).map_err(malformed)?;
             if self
                 .driver
                 .push(Work::Input(DriverInput::Peer(message)))

@@ -29,9 +29,10 @@ impl Driver {
         }
         self.judge();
         let own = self.identity.member;
+        let configuration = self.configuration.1.clone();
+        self.reports.forget_strangers(&configuration);
         if self.leads() {
-            let report = self.reports.all();
-            let configuration = self.configuration.1.clone();
+            let report = self.reports.shared(&configuration);
             for to in configuration.members().filter(|member| **member != own) {
                 self.out.push(DriverOutput::SendReport {
                     to: *to,

@@ -11,6 +11,9 @@ use crate::{HashNote, MemberReport, ReportRow};
 
 /// How many hash notes each member keeps and reports.
 const HASH_NOTES_KEPT: usize = 8;
+/// Rows beyond which those of strangers are forgotten: directories that were wiped, and whoever else said hello. Some
+/// strangers are kept, for a node is met before it becomes a member.
+const ROWS_KEPT: usize = 64;
 
 /// What members have told about themselves, this one's own row included.
 #[derive(Clone, Debug)]
@@ -69,9 +72,11 @@ impl Reports {
 
     /// Takes a report: any row from the leader, only the sender's own from others.
     pub(super) fn merge(&mut self, report: MemberReport, from_leader: bool) {
-        for row in report.rows {
+        for mut row in report.rows {
             let by_itself = row.member == report.from;
             if row.member != self.own && (by_itself || from_leader) {
+                let excess = row.hashes.len().saturating_sub(HASH_NOTES_KEPT);
+                row.hashes.drain(..excess);
                 self.rows.insert(row.member, row);
             }
         }
@@ -107,11 +112,20 @@ impl Reports {
         }
     }
 
-    /// The whole table, as the controller shares it.
-    pub(super) fn all(&self) -> MemberReport {
+    /// What the controller shares with all members: their rows.
+    pub(super) fn shared(&self, configuration: &Configuration) -> MemberReport {
         MemberReport {
             from: self.own,
-            rows: self.rows.values().cloned().collect(),
+            rows: self.rows(configuration),
+        }
+    }
+
+    /// Forgets strangers if there are too many.
+    pub(super) fn forget_strangers(&mut self, configuration: &Configuration) {
+        if self.rows.len() > ROWS_KEPT {
+            let own = self.own;
+            self.rows
+                .retain(|member, _| *member == own || configuration.is_member(member));
         }
     }
 
@@ -285,6 +299,24 @@ mod tests {
             reports.judge(&voters(3)),
             Judgement::Diverged(LogIndex(1024))
         );
+    }
+
+    #[test]
+    fn strangers_and_their_notes_are_bounded() {
+        let notes: Vec<_> = (1..=100).map(|n| note(n, 7)).collect();
+        let mut reports = table(&[]);
+        reports.merge(report(2, &notes), false);
+        assert_eq!(reports.rows(&voters(2))[1].hashes, notes[92..]);
+        for node in 2..=u32::try_from(ROWS_KEPT).unwrap() {
+            reports.meet(member(node), (FeatureLevel(0), FeatureLevel(1)));
+        }
+        reports.forget_strangers(&voters(3));
+        assert_eq!(reports.rows.len(), ROWS_KEPT, "not yet too many");
+        reports.meet(member(1000), (FeatureLevel(0), FeatureLevel(1)));
+        reports.forget_strangers(&voters(3));
+        let kept: Vec<_> = reports.rows.keys().copied().collect();
+        assert_eq!(kept, [member(1), member(2), member(3)]);
+        assert_eq!(reports.shared(&voters(2)).rows.len(), 2);
     }
 
     #[test]
