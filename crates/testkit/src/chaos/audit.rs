@@ -13,7 +13,7 @@ use dmq_metadata::ClusterId;
 
 use super::operation::Operation;
 use super::stage::{CLUSTER, Stage};
-use crate::checkers::{CommittedLog, judge};
+use crate::checkers::{SeenLogs, judge};
 
 /// Between two readings of a log. Every node's turn comes long before it purges what it has just written.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const SEARCH: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Auditor {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<CommittedLog>>,
+    thread: Option<JoinHandle<SeenLogs>>,
 }
 
 impl Auditor {
@@ -42,7 +42,7 @@ impl Auditor {
     }
 
     /// Everything that was read.
-    pub(super) fn finish(mut self) -> anyhow::Result<CommittedLog> {
+    pub(super) fn finish(mut self) -> anyhow::Result<SeenLogs> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().ok_or_else(|| anyhow!("no thread"))?;
         thread.join().map_err(|_| anyhow!("the auditor panicked"))
@@ -55,8 +55,8 @@ impl Drop for Auditor {
     }
 }
 
-fn read(directories: &[PathBuf], stopped: &AtomicBool) -> CommittedLog {
-    let mut log = CommittedLog::default();
+fn read(directories: &[PathBuf], stopped: &AtomicBool) -> SeenLogs {
+    let mut log = SeenLogs::default();
     while !stopped.load(Ordering::Relaxed) {
         for directory in directories {
             log.absorb(directory);
@@ -84,7 +84,7 @@ pub(super) struct Findings {
 pub(super) async fn examine(
     stage: &mut Stage,
     history: &[Operation],
-    mut log: CommittedLog,
+    mut log: SeenLogs,
 ) -> anyhow::Result<Findings> {
     let commit = stage.quorum.same_state_everywhere().await?;
     let node = stage.ids()[0];
@@ -107,6 +107,7 @@ pub(super) async fn examine(
         let directory = stage.quorum.data_directory(id);
         log.absorb_final(&format!("node {id}"), &directory, commit)?;
     }
+    let log = log.committed();
     let cluster =
         ClusterId::parse(CLUSTER).map_err(|rejection| anyhow!("{CLUSTER}: {rejection:?}"))?;
     let judgement = judge(history, &log, &cluster, commit, SEARCH);

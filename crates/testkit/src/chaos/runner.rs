@@ -14,7 +14,7 @@ use super::plan::Step;
 use super::report::{Report, Row, say};
 use super::stage::Stage;
 use super::strike::{Struck, bites, heal, strike, victim};
-use crate::checkers::CommittedLog;
+use crate::checkers::SeenLogs;
 use crate::harness::{PATIENCE, wait_until};
 
 /// Before each fault so much time passes without one.
@@ -34,7 +34,7 @@ pub struct Outcome {
     /// Everything that clients asked and were answered.
     pub history: Vec<Operation>,
     /// Everything that was committed.
-    pub log: CommittedLog,
+    pub log: SeenLogs,
     /// Why the run ended early: a node ended by itself, nothing was written under a fault that leaves a majority, or the nodes did
     /// not come together again.
     pub failure: Option<anyhow::Error>,

@@ -18,5 +18,5 @@ pub mod witness;
 
 pub use history::{Final, History, Write, exactly_once};
 pub use judge::{Judgement, judge};
-pub use log::CommittedLog;
+pub use log::{CommittedLog, SeenLogs};
 pub use reads::{Read, no_stale_reads};
