@@ -73,9 +73,9 @@ impl FrameHeader {
         }
         let mut fields = Fields(&checked[MAGIC.len()..]);
         let header = Self {
-            sequence: fields.number()?,
-            number: fields.number()?,
-            synced_to: fields.number()?,
+            sequence: fields.u64()?,
+            number: fields.u64()?,
+            synced_to: fields.u64()?,
             body_bytes: fields.u32()?,
             body_crc: fields.u32()?,
             previous_crc: fields.u32()?,

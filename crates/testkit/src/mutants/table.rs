@@ -68,9 +68,9 @@ pub fn page(outcomes: &[Outcome], sites: &[Site]) -> String {
         mutants.clone().count()
     );
     page.push_str(
-        "| mutant | in | what it breaks | found by | after | seconds | also found by |\n",
+        "| mutant | in | what it breaks | found by | after | as | seconds | also found by |\n",
     );
-    page.push_str("|---|---|---|---|---|---|---|\n");
+    page.push_str("|---|---|---|---|---|---|---|---|\n");
     for outcome in mutants {
         page.push_str(&row(outcome, sites));
     }
@@ -83,15 +83,32 @@ fn row(outcome: &Outcome, sites: &[Site]) -> String {
     };
     let site = sites.iter().find(|site| site.name == mutant.name);
     let file = site.map_or("", |site| &site.file).replace("/src/", "/");
-    let (program, after, seconds) = outcome.found().map_or_else(
-        || ("**nobody**".to_owned(), String::new(), String::new()),
+    let found = outcome.found().map_or_else(
+        || "**nobody** | | | ".to_owned(),
         |finding| {
-            let seconds = format!("{:.1}", finding.elapsed.as_secs_f64());
-            (finding.program.clone(), finding.after.clone(), seconds)
+            let (program, after) = (&finding.program, &finding.after);
+            let (words, seconds) = (cell(&finding.words), finding.elapsed.as_secs_f64());
+            format!("{program} | {after} | {words} | {seconds:.1}")
         },
     );
     let (name, breaks, others) = (mutant.name, mutant.breaks, others(outcome));
-    format!("| `{name}` | {file} | {breaks} | {program} | {after} | {seconds} | {others} |\n")
+    format!("| `{name}` | {file} | {breaks} | {found} | {others} |\n")
+}
+
+/// Characters of a finding's words that a row shows: enough to name the property that was broken.
+const WORDS_MAX: usize = 100;
+
+/// The words of a finding in a cell: without what a table would take for its own, and with members by their numbers and
+/// files by their names.
+fn cell(words: &str) -> String {
+    let plain = words.replace(['|', '<', '>', '*', '`'], " ");
+    let short = |word: &str| match word.split_once(":0000") {
+        Some((node, _)) => node.to_owned(),
+        None if word.starts_with('/') => word.rsplit('/').next().unwrap_or(word).to_owned(),
+        None => word.to_owned(),
+    };
+    let text: Vec<String> = plain.split_whitespace().map(short).collect();
+    text.join(" ").chars().take(WORDS_MAX).collect()
 }
 
 fn others(outcome: &Outcome) -> String {
@@ -113,6 +130,14 @@ pub fn names_in(page: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_fit_into_a_cell() {
+        let words = "VoteIsDurable: 2:00000000-0000-0002-0000-000000000000 promises | `term`\n 2";
+        assert_eq!(cell(words), "VoteIsDurable: 2 promises term 2");
+        assert_eq!(cell("/clone/crates/raft/a_b.txt:58 x"), "a_b.txt:58 x");
+        assert_eq!(cell(&"a".repeat(300)).len(), WORDS_MAX);
+    }
 
     #[test]
     fn a_page_names_its_mutants() {

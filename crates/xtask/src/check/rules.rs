@@ -65,7 +65,7 @@ fn named_in(text: &str) -> Vec<(String, String)> {
     rows.flat_map(tests).collect()
 }
 
-/// The names of all functions in the Rust files under `folder`.
+/// The names of all tests in the Rust files under `folder`.
 fn collect(folder: &Path, functions: &mut BTreeSet<String>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -73,10 +73,22 @@ fn collect(folder: &Path, functions: &mut BTreeSet<String>) -> anyhow::Result<()
             collect(&path, functions)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path)?;
-            functions.extend(text.lines().filter_map(function).map(str::to_owned));
+            functions.extend(tests_in(&text).map(str::to_owned));
         }
     }
     Ok(())
+}
+
+/// The functions that are marked as tests. Between mark and function there may be other attributes; properties of
+/// `proptest!` and the crash histories of the log are marked too.
+fn tests_in(text: &str) -> impl Iterator<Item = &str> {
+    let mut marked = false;
+    text.lines().filter_map(move |line| {
+        let line = line.trim();
+        marked |= line == "#[test]" || line.starts_with("#[tokio::test");
+        let name = function(line)?;
+        std::mem::take(&mut marked).then_some(name)
+    })
 }
 
 /// `two_are_one` of `    async fn two_are_one() {`.
@@ -103,6 +115,12 @@ mod tests {
             (rule, "two.txt".to_owned()),
         ];
         assert_eq!(named_in(&text), expected);
+    }
+
+    #[test]
+    fn helpers_are_no_tests() {
+        let text = "fn a() {}\n#[test]\n#[ignore]\nfn b() {\n    #[tokio::test(flavor = 1)]\n    async fn c() {}\nfn d() {}";
+        assert_eq!(tests_in(text).collect::<Vec<_>>(), ["b", "c"]);
     }
 
     #[test]
