@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use dmq_testkit::checkers::History;
+use dmq_testkit::checkers::{History, Write};
 use dmq_testkit::harness::{
-    Load, Quorum, QuorumOptions, check_exactly_once, server_binary, wait_until,
+    Load, Quorum, QuorumOptions, Rest, check_exactly_once, check_exactly_once_before_recovery,
+    play_brokers, server_binary, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -69,7 +70,7 @@ async fn a_survivor_leads_alone_with_everything_and_old_members_stay_out() -> an
     quorum.node(1)?.start()?;
     let leader = quorum.controller_among(&[1]).await?;
     assert_eq!(leader, 1);
-    check_exactly_once(&quorum.rest(1)?, &history).await?;
+    check_exactly_once_before_recovery(&quorum.rest(1)?, &history).await?;
 
     let state = quorum_of(&mut quorum, 1).await?;
     let incarnation = state["incarnation"].as_str().context("incarnation")?;
@@ -109,7 +110,7 @@ async fn two_recovered_survivors_refuse_each_other() -> anyhow::Result<()> {
     }
     for id in [1, 2] {
         assert_eq!(quorum.controller_among(&[id]).await?, id);
-        check_exactly_once(&quorum.rest(id)?, &history).await?;
+        check_exactly_once_before_recovery(&quorum.rest(id)?, &history).await?;
     }
     refuses_strangers(&mut quorum, 1).await?;
     refuses_strangers(&mut quorum, 2).await?;
@@ -120,6 +121,60 @@ async fn two_recovered_survivors_refuse_each_other() -> anyhow::Result<()> {
         assert_eq!(state["leaderId"], json!(id), "{state}");
     }
     Ok(())
+}
+
+/// The way back to a full quorum: the others' disks are formatted anew for the new history, and join it under load.
+#[tokio::test]
+async fn a_survivor_grows_to_three_again_under_load() -> anyhow::Result<()> {
+    let mut quorum = Quorum::start(&options()).await?;
+    let controller = quorum.controller().await?;
+    let kept = create(&quorum.rest(controller)?, "kept").await?;
+    quorum.applied(kept).await?;
+    for id in 1..=3 {
+        quorum.node(id)?.kill()?;
+    }
+    recover(&quorum, 1)?;
+    quorum.node(1)?.start()?;
+    assert_eq!(quorum.controller_among(&[1]).await?, 1);
+    let state = quorum_of(&mut quorum, 1).await?;
+    let incarnation = state["incarnation"].as_str().context("incarnation")?;
+    let load = Load::start(&quorum.rest(1)?, &quorum.rest_ports(), 4).await?;
+    load.progress(20).await?;
+    for id in [2, 3] {
+        quorum.wipe_for(id, incarnation).await?;
+        quorum.observe(id).await?;
+    }
+    quorum.vote(&[1, 2, 3]).await?.success()?;
+    load.progress(20).await?;
+
+    // The survivor is one of three again, and not needed more than the others.
+    quorum.node(1)?.kill()?;
+    load.progress(40).await?;
+    quorum.node(1)?.start()?;
+    let mut history = load.finish().await?;
+    quorum.applied(history.last_index()).await?;
+    quorum.same_state_everywhere().await?;
+    history.writes.push(Write::Created {
+        topic: "kept".to_owned(),
+        index: kept,
+    });
+    for id in 1..=3 {
+        check_exactly_once(&quorum.rest(id)?, &history).await?;
+        let seen = quorum_of(&mut quorum, id).await?;
+        assert_eq!(seen["incarnation"], state["incarnation"]);
+    }
+    Ok(())
+}
+
+/// A topic of one partition; returns the index that it was created at.
+async fn create(rest: &Rest, name: &str) -> anyhow::Result<u64> {
+    play_brokers(rest).await?;
+    let topic = json!({ "topicName": name, "numPartitions": 1, "replicationFactor": 1 });
+    rest.post("/topics", &topic).await?.success()?;
+    let topic = rest
+        .get(&format!("/topics/{name}?consistency=linearizable"))
+        .await?;
+    topic.success()?.number("createdIndex")
 }
 
 /// A database outside the node's directory is there before and after: of an earlier history it is rebuilt, and a node
@@ -136,7 +191,7 @@ async fn the_database_follows_into_the_new_history_and_never_back() -> anyhow::R
     quorum.node(1)?.start()?;
     quorum.controller_among(&[1]).await?;
     projected(&mut quorum, 1).await?;
-    check_exactly_once(&quorum.rest(1)?, &history).await?;
+    check_exactly_once_before_recovery(&quorum.rest(1)?, &history).await?;
     let log = quorum.node(1)?.log();
     assert!(log.contains("the database is wiped"), "{log}");
     quorum.node(1)?.stop().await?;

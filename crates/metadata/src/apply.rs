@@ -112,10 +112,10 @@ pub fn advance(image: &mut Image, index: MetadataIndex) -> Result<(), ApplyError
     Ok(())
 }
 
-/// How far the epochs of every partition rise when a new log history begins: above all that the part of the earlier
-/// history that is lost can have given out. A partition would have to change its leader or ISR a million times between
-/// the survivor's last entry and the end of the others.
-const PARTITION_EPOCH_GAP: u32 = 1 << 20;
+/// How far both epochs of every partition rise when a new log history begins ([`begin_anew_at`]): above all that the part
+/// of the earlier history that is lost can have given out. A partition would have to change its leader or ISR a million
+/// times between the survivor's last entry and the end of the others.
+pub const PARTITION_EPOCH_GAP: u32 = 1 << 20;
 
 /// Moves an image on without entries, to the position at which a new log history begins (forced recovery,
 /// DESIGN 6.1). All epochs stay above what the earlier history gave out: those that are taken from the index by the

@@ -33,7 +33,7 @@ mod tests;
 pub mod topic;
 pub mod validate;
 
-pub use apply::{Applied, ApplyError, advance, apply, begin_anew_at, preview};
+pub use apply::{Applied, ApplyError, PARTITION_EPOCH_GAP, advance, apply, begin_anew_at, preview};
 pub use broker::Broker;
 pub use changes::{Change, Changes};
 pub use command::{

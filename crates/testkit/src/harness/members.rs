@@ -13,6 +13,9 @@ use super::wait::wait_until;
 /// Where the routes of the quorum begin.
 const QUORUM: &str = "/api/v1/metadata/quorum";
 
+/// The incarnation of a log history that no recovery came before.
+const FIRST: &str = "1";
+
 impl Quorum {
     /// Writes the configuration file of every node that is not spare: all of them, and nobody else, are in its
     /// address book. Nodes that run read it again.
@@ -53,18 +56,23 @@ impl Quorum {
             .remove(at.with_context(|| format!("no spare node {id}"))?);
         self.nodes.push(node);
         self.write_address_books()?;
-        self.format(id)?;
+        self.format(id, FIRST)?;
         self.start_empty(id).await
     }
 
     /// A node that was killed loses its disk, and comes back under another directory id.
     pub async fn wipe(&mut self, id: u32) -> anyhow::Result<()> {
+        self.wipe_for(id, FIRST).await
+    }
+
+    /// The same, to join the log history of this incarnation, as `GET /quorum` shows it.
+    pub async fn wipe_for(&mut self, id: u32, incarnation: &str) -> anyhow::Result<()> {
         std::fs::remove_dir_all(self.data_directory(id))?;
-        self.format(id)?;
+        self.format(id, incarnation)?;
         self.start_empty(id).await
     }
 
-    fn format(&self, id: u32) -> anyhow::Result<()> {
+    fn format(&self, id: u32, incarnation: &str) -> anyhow::Result<()> {
         let volume = self.data_directory(id);
         let volume = volume.parent().context("a directory of its own")?;
         let node = self.nodes.iter().find(|node| node.id == id);
@@ -75,6 +83,7 @@ impl Quorum {
             .arg(format!("--config={}", file.display()))
             .arg(format!("--node-id={id}"))
             .arg("--cluster-id=dmq")
+            .arg(format!("--incarnation={incarnation}"))
             .arg(format!("--log-dir={}", volume.display()))
             .output()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -24,6 +24,6 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use quorum::{Quorum, QuorumOptions};
 pub use rest::{Answer, Rest};
-pub use verdict::check_exactly_once;
+pub use verdict::{check_exactly_once, check_exactly_once_before_recovery};
 pub use wait::{PATIENCE, wait_until};
 pub use workload::{Load, play_brokers};
