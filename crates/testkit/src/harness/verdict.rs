@@ -1,6 +1,7 @@
 //! Reads everything that a load made from one node, for the checkers.
 
 use anyhow::{Context as _, ensure};
+use dmq_metadata::PARTITION_EPOCH_GAP;
 
 use super::rest::Rest;
 use super::workload::CHAIN_TOPIC;
