@@ -126,6 +126,14 @@ impl Disk {
         *found.unwrap_or(&self.base)
     }
 
+    /// The configurations of entries behind `index`.
+    pub(crate) fn configurations_after(&self, index: LogIndex) -> impl Iterator<Item = Placed> {
+        self.later
+            .iter()
+            .copied()
+            .filter(move |(at, _)| *at > index)
+    }
+
     /// The configuration in force.
     pub(crate) fn active(&self) -> Placed {
         *self.later.last().unwrap_or(&self.base)
