@@ -41,13 +41,13 @@ pub(crate) fn heal_and_demand_progress(world: &mut World, dice: &mut Dice) {
             return;
         }
     }
-    if world.leader().is_none() && lost_with_a_disk(world) {
-        world.coverage.hit(Event::Unhealable);
-        return;
-    }
     let states: Vec<String> = world.members.iter().map(summary).collect();
-    let states = states.join("\n");
-    panic!("Liveness: {wanted:?} missed by, or a change unfinished:\n{states}");
+    assert!(
+        world.leader().is_none() && lost_with_a_disk(world),
+        "Liveness: {wanted:?} missed by, or a change unfinished:\n{}",
+        states.join("\n")
+    );
+    world.coverage.hit(Event::Unhealable);
 }
 
 /// The one state that is no failure although majorities live: a disk is lost, what its leader wrote last is on a learner
